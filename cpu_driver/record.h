@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "cpu_driver/cpu_table.h"
+#include "util/json.h"
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* What QEMU really made, read from a stopped guest before its first instruction. */
+typedef struct {
+    char *machine;           /* canonical */
+    char *type_name;         /* QOM type of CPU 0 */
+    char *model;             /* versioned model of that type */
+    InvCpuExpansion *cpu;    /* on: features that the guest sees */
+    char **unavailable;      /* filtered, libvirt's names; NULL: this architecture does not say */
+    char *words;             /* canonical text of QEMU's feature-words, less bits that follow the topology; NULL: none */
+} InvGuestCpu;
+
+void inv_guest_cpu_free(InvGuestCpu *guest);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvGuestCpu, inv_guest_cpu_free)
+
+/* The ABI record of a domain: what its guest saw, and shall see for ever. */
+typedef struct {
+    char *arch;
+    char *machine;     /* canonical */
+    char *model;       /* versioned, QEMU's name */
+    char *vendor;      /* "GenuineIntel", or NULL */
+    gint64 family, model_number, stepping, level, xlevel, xlevel2, phys_bits; /* -1: not known */
+    char **on, **off;  /* libvirt's names, sorted */
+    char *words;       /* as InvGuestCpu.words, or NULL */
+    char *asked;       /* the <cpu> element as asked for on the first start ("" when there was none) */
+    char *asked_machine;
+    char *fingerprint; /* SHA-256, 64 hex digits, over all of the above but `asked`, and without features that follow the topology */
+} InvCpuRecord;
+
+void inv_cpu_record_free(InvCpuRecord *record);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvCpuRecord, inv_cpu_record_free)
+
+InvCpuRecord *inv_cpu_record_new(const char *arch, const InvGuestCpu *guest);
+
+InvJson *inv_cpu_record_to_json(const InvCpuRecord *record);
+/* Refuses a record whose fingerprint does not match its content. */
+InvCpuRecord *inv_cpu_record_from_json(const InvJson *json, GError **error);
+
+/*
+ * What changed from @before to @after, a line each ("feature rtm: on → off"); empty when they are
+ * the same CPU. NULL-terminated, owned by the caller.
+ */
+char **inv_cpu_record_compare(const InvCpuRecord *before, const InvCpuRecord *after);
+
+G_END_DECLS

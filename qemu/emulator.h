@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "cpu_driver/cpu_driver.h"
+#include "qemu/kvm.h"
+#include "store/cache.h"
+#include "util/io_thread.h"
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/*
+ * The QEMU binaries of this host and what they can. Probed over QMP, cached under everything the
+ * answers depend on. All functions are safe from any thread but the I/O thread; a probe that is
+ * under way is waited for, not started again.
+ */
+typedef struct InvEmulators InvEmulators;
+typedef struct InvEmulator InvEmulator;
+
+/* @search: folders, NULL-terminated (NULL: $PATH, /usr/bin, /usr/libexec …); @scratch: folder for sockets and probe files; all borrowed objects outlive it. */
+InvEmulators *inv_emulators_new(InvIoThread *io, InvCache *cache, const char *const *search, const char *scratch);
+void inv_emulators_free(InvEmulators *emulators);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvEmulators, inv_emulators_free)
+
+/* The paths of all qemu-system-* binaries found, sorted; owned by the caller. Probes nothing. */
+char **inv_emulators_list(InvEmulators *emulators);
+
+/*
+ * The emulator at @path, or (NULL) the first one for @arch; @arch NULL: whatever the binary is for.
+ * Probes it when the cache does not know it. A path that is absent, a folder, not executable, no
+ * QEMU, for another architecture: each its own message (VIR_ERR_CONFIG_UNSUPPORTED).
+ */
+InvEmulator *inv_emulators_get(InvEmulators *emulators, const char *path, const char *arch, guint deadline_ms, GError **error);
+
+/* Probes all that are found, several at once; a failed one is logged and remembered with its error. Of InvEmulator, owned. */
+GPtrArray *inv_emulators_probe_all(InvEmulators *emulators, guint deadline_ms);
+
+InvEmulator *inv_emulator_ref(InvEmulator *emulator);
+void inv_emulator_unref(InvEmulator *emulator);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvEmulator, inv_emulator_unref)
+
+typedef struct {
+    char *name;          /* "pc-q35-7.2": canonical */
+    char *alias;         /* "q35", or NULL */
+    gboolean is_default;
+    gboolean deprecated;
+    guint max_cpus;
+    char *default_cpu;   /* QEMU's model name, from default-cpu-type, or NULL */
+    gboolean hotpluggable_cpus;
+    gboolean numa_mem_supported;
+    char *default_ram_id; /* or NULL */
+} InvMachine;
+
+const char *inv_emulator_path(const InvEmulator *emulator);
+const char *inv_emulator_arch(const InvEmulator *emulator); /* libvirt's name: "x86_64", "aarch64", "ppc64", "s390x", … */
+/* libvirt's form: 7002022 for 7.2.22. */
+guint inv_emulator_version(const InvEmulator *emulator);
+const char *inv_emulator_version_text(const InvEmulator *emulator); /* "7.2.22" */
+const char *inv_emulator_package(const InvEmulator *emulator);      /* "(Debian 1:7.2+dfsg-7…)", or "" */
+/* Was it built with KVM for its target? Whether KVM works here is inv_kvm_state(). */
+gboolean inv_emulator_has_kvm(const InvEmulator *emulator);
+gboolean inv_emulator_has_tcg(const InvEmulator *emulator);
+/* Does this accelerator work here and now with this binary? An error says why not. */
+gboolean inv_emulator_check_accelerator(InvEmulator *emulator, InvVirtType accelerator, GError **error);
+guint inv_emulator_n_machines(const InvEmulator *emulator);
+const InvMachine *inv_emulator_machine_at(const InvEmulator *emulator, guint index);
+/* By canonical name or alias, NULL: the default; an error names the nearest when there is none. */
+const InvMachine *inv_emulator_find_machine(const InvEmulator *emulator, const char *name, GError **error);
+/* Does its QOM have the device type ("virtio-rng-pci")? */
+gboolean inv_emulator_has_device(const InvEmulator *emulator, const char *type);
+
+/*
+ * Facts for decisions about one accelerator and machine (canonical). @expansions: with the full
+ * expansion of every model (host-model, fleet), else definitions and the host's expansion only.
+ * Whatever the facts point to is owned by the emulator's caches and lives as long as @emulator.
+ */
+gboolean inv_emulator_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, gboolean expansions,
+                                guint deadline_ms, InvCpuFacts *facts, GError **error);
+
+/*
+ * A dry run: starts QEMU with -S and @cpu_argument, reads what it would filter, ends it. The answer
+ * is cached. *@unavailable: libvirt's names, owned by the caller; NULL where the architecture does
+ * not say. What QEMU refuses at once is VIR_ERR_CONFIG_UNSUPPORTED with its own words.
+ */
+gboolean inv_emulator_dry_run(InvEmulator *emulator, InvVirtType accelerator, const char *machine, const char *cpu_argument,
+                              guint deadline_ms, char ***unavailable, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "cpu_driver/record.h"
+#include "qemu/qmp.h"
+
+G_BEGIN_DECLS
+
+/*
+ * Reads what QEMU really made of CPU 0 of a machine that has not run yet. @cpu_argument: what -cpu
+ * was given, or NULL (QEMU's default): its expansion less what QEMU filtered is what the guest sees
+ * (forced features stay). On x86 the CPUID words of the live CPU are read too.
+ */
+InvGuestCpu *inv_guest_cpu_read(InvQmp *qmp, const char *arch, const InvCpuMap *map, InvFeatureNames *names,
+                                const char *machine, const char *cpu_argument, guint deadline_ms, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+typedef enum {
+    INV_KVM_WORKS,
+    INV_KVM_ABSENT,    /* no /dev/kvm */
+    INV_KVM_FORBIDDEN, /* it is there and may not be opened */
+    INV_KVM_BROKEN,    /* it opens and cannot create a VM */
+} InvKvmState;
+
+/*
+ * The state of /dev/kvm for this process. Asked of the kernel once per identity of the device file
+ * (device, inode, permissions, owner, change time): later calls cost one stat(). @reason, when not
+ * NULL: a sentence for people, owned by the caller. Safe from any thread.
+ */
+InvKvmState inv_kvm_state(char **reason);
+const char *inv_kvm_state_to_string(InvKvmState state); /* "works", "absent", "forbidden", "broken" */
+
+/* One line that changes when what KVM can give may have changed: state, kernel release, module parameters. Owned by the caller. */
+char *inv_kvm_fingerprint(void);
+/* One line for the processor: vendor, family, model, stepping, microcode, and a hash of its flags. Owned by the caller. */
+char *inv_host_cpu_fingerprint(void);
+
+G_END_DECLS

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "rpc/program.h"
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* A blocking client of the wire: one call at a time, for the command line. Not thread-safe. */
+typedef struct InvRpcConnection InvRpcConnection;
+
+/* An event that came while a call waited, or in inv_rpc_connection_wait(). @payload: its bytes, borrowed. */
+typedef void (*InvRpcEvent)(guint32 program, guint32 procedure, const guint8 *payload, gsize length, gpointer user_data);
+
+/* Connects to a UNIX socket and does AUTH_LIST; @uri is what CONNECT_OPEN names ("qemu:///session"). */
+InvRpcConnection *inv_rpc_connection_open(const char *socket_path, const char *uri, gboolean read_only, guint deadline_ms,
+                                          GError **error);
+void inv_rpc_connection_close(InvRpcConnection *connection);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvRpcConnection, inv_rpc_connection_close)
+
+void inv_rpc_connection_set_event_handler(InvRpcConnection *connection, InvRpcEvent handler, gpointer user_data);
+
+/*
+ * Calls @procedure of @program and waits until the deadline (0: for ever, with keepalive). @args and
+ * @ret are the procedure's structs or NULL; *@ret must be zeroed and is filled: free it with
+ * inv_rpc_free(). An error reply becomes a GError with the server's code and message.
+ */
+gboolean inv_rpc_connection_call(InvRpcConnection *connection, const InvRpcProgram *program, guint32 procedure, gpointer args,
+                                 gpointer ret, guint deadline_ms, GError **error);
+
+/* Handles events and keepalive for at most @timeout_ms. FALSE: the connection is gone. */
+gboolean inv_rpc_connection_wait(InvRpcConnection *connection, guint timeout_ms, GError **error);
+
+/* xdr_free() for a result or argument struct. */
+void inv_rpc_free(xdrproc_t proc, gpointer data);
+
+G_END_DECLS

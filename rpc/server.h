@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "rpc/program.h"
+#include "util/io_thread.h"
+
+#include <glib.h>
+#include <sys/types.h>
+
+G_BEGIN_DECLS
+
+/*
+ * The wire's server: framing, limits, dispatch, replies, events, keepalive, over UNIX sockets. It
+ * knows nothing of domains. Sockets live on the I/O thread. A handler marked INV_RPC_INLINE runs
+ * there and must not block; every other runs on a worker of the pool.
+ */
+typedef struct InvRpcServer InvRpcServer;
+typedef struct InvRpcClient InvRpcClient; /* one connection, reference counted */
+
+/*
+ * @args points to the decoded argument struct, or NULL when the procedure has none; it is the
+ * server's. @ret points to a zeroed result struct, or NULL; what the handler puts in it must be
+ * malloc()ed (strdup, g_malloc), as it is freed by xdr_free(). FALSE: @error is set and sent.
+ */
+typedef gboolean (*InvRpcHandler)(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error);
+
+typedef enum {
+    INV_RPC_WORKER = 0,
+    INV_RPC_INLINE = 1 << 0,      /* answered on the I/O thread, at once */
+    INV_RPC_BEFORE_OPEN = 1 << 1, /* allowed before connect-open */
+    INV_RPC_BEFORE_AUTH = 1 << 2, /* allowed before authentication */
+    INV_RPC_READ = 1 << 3,        /* allowed on a read-only connection */
+    INV_RPC_PRIORITY = 1 << 4,    /* may overtake: has workers of its own, is not counted among a client's open calls */
+} InvRpcFlags;
+
+typedef struct {
+    guint32 procedure;
+    InvRpcHandler handler;
+    InvRpcFlags flags;
+} InvRpcMethod;
+
+typedef struct {
+    guint n_workers;           /* 0: 8 */
+    guint n_priority_workers;  /* 0: 4 */
+    guint max_clients;         /* 0: 5000 */
+    guint max_client_requests; /* 0: 5, as libvirtd */
+    guint keepalive_interval;  /* seconds, 0: 5 */
+    guint keepalive_count;     /* 0: 5 */
+} InvRpcServerOptions;
+
+InvRpcServer *inv_rpc_server_new(InvIoThread *io, const InvRpcServerOptions *options);
+/* Closes listeners and clients and waits for handlers that run. Not on the I/O thread. */
+void inv_rpc_server_free(InvRpcServer *server);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvRpcServer, inv_rpc_server_free)
+
+/* Before listening. @methods (borrowed, lives as long as the server): what of @program's procedures is there; the others are "unknown procedure". */
+void inv_rpc_server_add_program(InvRpcServer *server, const InvRpcProgram *program, const InvRpcMethod *methods, guint n_methods,
+                                gpointer user_data);
+
+/* Takes the listening socket @fd over. @read_only: every connection on it is. */
+void inv_rpc_server_listen(InvRpcServer *server, int fd, gboolean read_only);
+
+/* On the I/O thread: a connection came, or is gone (its last callback). */
+typedef void (*InvRpcClientChanged)(InvRpcClient *client, gpointer user_data);
+void inv_rpc_server_set_client_callbacks(InvRpcServer *server, InvRpcClientChanged opened, InvRpcClientChanged closed,
+                                         gpointer user_data);
+
+InvRpcClient *inv_rpc_client_ref(InvRpcClient *client);
+void inv_rpc_client_unref(InvRpcClient *client);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvRpcClient, inv_rpc_client_unref)
+
+/* The peer's credentials (SO_PEERCRED). */
+uid_t inv_rpc_client_uid(const InvRpcClient *client);
+pid_t inv_rpc_client_pid(const InvRpcClient *client);
+guint64 inv_rpc_client_number(const InvRpcClient *client);
+gboolean inv_rpc_client_is_read_only(const InvRpcClient *client);
+void inv_rpc_client_set_read_only(InvRpcClient *client);
+/* Connect-open was answered: from now on every procedure is allowed. */
+void inv_rpc_client_set_open(InvRpcClient *client, gboolean open);
+gboolean inv_rpc_client_is_open(const InvRpcClient *client);
+/* The client asked for keepalive (feature 10): start sending pings. */
+void inv_rpc_client_start_keepalive(InvRpcClient *client);
+/* Close the connection once the replies that are under way are sent. */
+void inv_rpc_client_close_after_replies(InvRpcClient *client);
+
+/* Data of the daemon's for this connection; @destroy runs with the client's end. */
+void inv_rpc_client_set_data(InvRpcClient *client, gpointer data, GDestroyNotify destroy);
+gpointer inv_rpc_client_get_data(const InvRpcClient *client);
+
+/*
+ * Sends an event message of @program. @encode(@data) is called at once, on the caller's thread. An
+ * event posted by a handler, or while a handler of this client that registered it runs, is sent
+ * after that handler's reply. From any thread.
+ */
+void inv_rpc_client_send_event(InvRpcClient *client, const InvRpcProgram *program, guint32 procedure, xdrproc_t encode,
+                               gpointer data);
+
+G_END_DECLS

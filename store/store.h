@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <glib.h>
+#include <libvirt/libvirt.h>
+
+G_BEGIN_DECLS
+
+/*
+ * What must outlast the daemon: SQLite, WAL, synchronous=FULL. Every function is one transaction:
+ * when it has returned TRUE its change survives SIGKILL and power loss, else nothing has changed.
+ * Safe to call from any thread; calls are serialised inside. UUIDs are the canonical text.
+ */
+typedef struct InvStore InvStore;
+
+/*
+ * Opens or makes the database. A database of a newer version is refused, an older one is brought up
+ * to date in one transaction. Errors name the file.
+ */
+InvStore *inv_store_open(const char *path, GError **error);
+void inv_store_close(InvStore *store);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvStore, inv_store_close)
+
+/* A domain's definition, and the number of the revision that it is at. */
+typedef struct {
+    char *uuid;
+    char *name;
+    char *xml;
+    gboolean autostart;
+    gint64 revision;   /* 1, 2, … */
+    char *record;      /* JSON of the ABI record, or NULL: none, or reopened */
+} InvStoredDomain;
+
+void inv_stored_domain_free(InvStoredDomain *domain);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvStoredDomain, inv_stored_domain_free)
+
+/* All of them, of InvStoredDomain; the caller owns the array. */
+GPtrArray *inv_store_list_domains(InvStore *store, GError **error);
+
+/*
+ * Adds a domain or gives it a new definition: a new revision with @reason ("defined", "edited", …).
+ * A definition equal to the current one makes no revision. The name of another domain is
+ * VIR_ERR_OPERATION_FAILED. @revision may be NULL.
+ */
+gboolean inv_store_define(InvStore *store, const char *uuid, const char *name, const char *xml, const char *reason,
+                          gint64 *revision, GError **error);
+
+/*
+ * A first start's outcome in one transaction: definition, revision and record. @xml equal to the
+ * current one makes no revision.
+ */
+gboolean inv_store_record(InvStore *store, const char *uuid, const char *xml, const char *record, const char *reason,
+                          gint64 *revision, GError **error);
+
+/* Forgets the record (cpu-reopen), with a revision whose definition is @xml (NULL: the current one) to show when and why. */
+gboolean inv_store_reopen(InvStore *store, const char *uuid, const char *xml, const char *reason, gint64 *revision,
+                          GError **error);
+
+/* Domain, revisions, record: gone. VIR_ERR_NO_DOMAIN when there is none. */
+gboolean inv_store_undefine(InvStore *store, const char *uuid, GError **error);
+gboolean inv_store_set_autostart(InvStore *store, const char *uuid, gboolean autostart, GError **error);
+gboolean inv_store_rename(InvStore *store, const char *uuid, const char *new_name, const char *xml, GError **error);
+
+typedef struct {
+    gint64 number;
+    gint64 time;   /* seconds since 1970, UTC */
+    char *reason;
+    char *xml;     /* NULL in a list */
+    char *record;  /* the record in force from this revision on, or NULL; NULL in a list */
+    gboolean has_record;
+} InvRevision;
+
+void inv_revision_free(InvRevision *revision);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvRevision, inv_revision_free)
+
+/* Oldest first, of InvRevision. */
+GPtrArray *inv_store_list_revisions(InvStore *store, const char *uuid, GError **error);
+InvRevision *inv_store_get_revision(InvStore *store, const char *uuid, gint64 number, GError **error);
+/* Makes the definition and record of revision @number current again, as a new revision. */
+gboolean inv_store_restore_revision(InvStore *store, const char *uuid, gint64 number, gint64 *revision, GError **error);
+
+/* A QEMU that runs, so that the next daemon can adopt it. */
+typedef struct {
+    char *uuid;
+    gint64 pid;
+    guint64 start_time; /* field 22 of /proc/PID/stat: tells a reused pid */
+    int id;             /* libvirt's domain id */
+    char *monitor;      /* path of the QMP socket */
+    char *live_xml;
+    gboolean persistent;
+    char *record;       /* of a transient domain too; or NULL */
+    gboolean started;   /* FALSE: spawned, and the first `cont` not yet decided */
+} InvRunning;
+
+void inv_running_free(InvRunning *running);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvRunning, inv_running_free)
+
+gboolean inv_store_set_running(InvStore *store, const InvRunning *running, GError **error);
+gboolean inv_store_clear_running(InvStore *store, const char *uuid, GError **error);
+GPtrArray *inv_store_list_running(InvStore *store, GError **error);
+
+G_END_DECLS
