@@ -12,7 +12,7 @@ typedef struct {
     const char *name;      /* "DOMAIN_CREATE" */
     xdrproc_t args;        /* NULL: no arguments */
     gsize args_size;
-    xdrproc_t ret;         /* NULL: no result */
+    xdrproc_t ret;         /* the result or, for an event, its message; NULL: none */
     gsize ret_size;
 } InvRpcProcedure;
 
