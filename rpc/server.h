@@ -46,8 +46,19 @@ typedef struct {
     guint max_client_requests; /* 0: 5, as libvirtd */
     guint keepalive_interval;  /* seconds, 0: 5 */
     guint keepalive_count;     /* 0: 5 */
+    /*
+     * Bytes of messages that may wait for a client that does not read; one more event and it is
+     * closed. 0: 64 MiB, two of the largest messages, so that no single answer is the cause.
+     */
+    gsize max_queued;
+    int error_domain;          /* virErrorDomain of what a handler reports, 0: VIR_FROM_QEMU */
+    gboolean require_auth;     /* until inv_rpc_client_set_authenticated() only INV_RPC_BEFORE_AUTH is allowed */
+    /* Who may connect besides root: TRUE and a session's owner, or FALSE and whoever the socket's mode lets in. */
+    gboolean check_uid;
+    uid_t allowed_uid;
 } InvRpcServerOptions;
 
+/* @options: copied; NULL: all zeros. */
 InvRpcServer *inv_rpc_server_new(InvIoThread *io, const InvRpcServerOptions *options);
 /* Closes listeners and clients and waits for handlers that run. Not on the I/O thread. */
 void inv_rpc_server_free(InvRpcServer *server);
@@ -78,21 +89,35 @@ void inv_rpc_client_set_read_only(InvRpcClient *client);
 /* Connect-open was answered: from now on every procedure is allowed. */
 void inv_rpc_client_set_open(InvRpcClient *client, gboolean open);
 gboolean inv_rpc_client_is_open(const InvRpcClient *client);
+/* Only of meaning with require_auth. */
+void inv_rpc_client_set_authenticated(InvRpcClient *client);
 /* The client asked for keepalive (feature 10): start sending pings. */
 void inv_rpc_client_start_keepalive(InvRpcClient *client);
 /* Close the connection once the replies that are under way are sent. */
 void inv_rpc_client_close_after_replies(InvRpcClient *client);
 
-/* Data of the daemon's for this connection; @destroy runs with the client's end. */
+/* Data of the daemon's for this connection; @destroy runs with the last reference, on any thread. It must not hold a reference. */
 void inv_rpc_client_set_data(InvRpcClient *client, gpointer data, GDestroyNotify destroy);
 gpointer inv_rpc_client_get_data(const InvRpcClient *client);
 
 /*
  * Sends an event message of @program. @encode(@data) is called at once, on the caller's thread. An
- * event posted by a handler, or while a handler of this client that registered it runs, is sent
- * after that handler's reply. From any thread.
+ * event posted by a handler for its own client, or by anybody while a handler of this client runs
+ * that registers for events (its procedure's name has EVENT and REGISTER in it), is sent after that
+ * handler's reply, and so are the client's other events meanwhile: they keep their order. A client
+ * that is not open gets none. From any thread.
  */
 void inv_rpc_client_send_event(InvRpcClient *client, const InvRpcProgram *program, guint32 procedure, xdrproc_t encode,
                                gpointer data);
+
+/*
+ * For the handler that runs on this thread, of @client's. File descriptors that came with the call:
+ * the @index-th is the caller's from now on; -1: there is none, or it was taken before. Those that
+ * are not taken are closed after the call.
+ */
+guint inv_rpc_call_n_fds(InvRpcClient *client);
+int inv_rpc_call_take_fd(InvRpcClient *client, guint index);
+/* Sends @fd, which is taken over, with the reply, which becomes one with file descriptors. At most 32. */
+void inv_rpc_call_add_fd(InvRpcClient *client, int fd);
 
 G_END_DECLS

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "rpc/frame.h"
+
+#include "util/error.h"
+
+#include <string.h>
+
+/* The first piece of memory of a frame: all but documents fit. */
+#define FIRST_ALLOCATION 65536u
+
+static guint32
+read_word(const guint8 *bytes)
+{
+    guint32 word;
+
+    memcpy(&word, bytes, sizeof(word));
+    return GUINT32_FROM_BE(word);
+}
+
+static guint8 *
+write_word(guint8 *bytes, guint32 value)
+{
+    guint32 word = GUINT32_TO_BE(value);
+
+    memcpy(bytes, &word, sizeof(word));
+    return bytes + sizeof(word);
+}
+
+void
+inv_rpc_header_read(const guint8 *frame, InvRpcHeader *header)
+{
+    header->program = read_word(frame);
+    header->version = read_word(frame + 4);
+    header->procedure = read_word(frame + 8);
+    header->type = read_word(frame + 12);
+    header->serial = read_word(frame + 16);
+    header->status = read_word(frame + 20);
+}
+
+GBytes *
+inv_rpc_message_new(const InvRpcHeader *header, guint32 n_fds, xdrproc_t encode, gpointer data, GError **error)
+{
+    gboolean with_fds = header->type == INV_RPC_CALL_WITH_FDS || header->type == INV_RPC_REPLY_WITH_FDS;
+    gsize fixed = INV_RPC_LENGTH_SIZE + INV_RPC_HEADER_SIZE + (with_fds ? 4 : 0);
+    gsize payload = encode ? xdr_sizeof(encode, data) : 0;
+    gsize total = fixed + payload;
+    g_autofree guint8 *bytes = NULL;
+    guint8 *next;
+    XDR xdr;
+
+    if (encode && !payload) {
+        inv_error_set(error, VIR_ERR_RPC, "Unable to encode message payload");
+        return NULL;
+    }
+    if (total - INV_RPC_LENGTH_SIZE > INV_RPC_FRAME_MAX) {
+        inv_error_set(error, VIR_ERR_RPC, "a message of %" G_GSIZE_FORMAT " bytes is larger than the limit of %u", total,
+                      INV_RPC_FRAME_MAX);
+        return NULL;
+    }
+    bytes = g_malloc(total);
+    next = write_word(bytes, (guint32)total);
+    next = write_word(next, header->program);
+    next = write_word(next, header->version);
+    next = write_word(next, header->procedure);
+    next = write_word(next, header->type);
+    next = write_word(next, header->serial);
+    next = write_word(next, header->status);
+    if (with_fds)
+        next = write_word(next, n_fds);
+    if (encode) {
+        gboolean done;
+
+        xdrmem_create(&xdr, (char *)next, (u_int)payload, XDR_ENCODE);
+        done = encode(&xdr, data);
+        xdr_destroy(&xdr);
+        if (!done) {
+            inv_error_set(error, VIR_ERR_RPC, "Unable to encode message payload");
+            return NULL;
+        }
+    }
+    return g_bytes_new_take(g_steal_pointer(&bytes), total);
+}
+
+gboolean
+inv_rpc_payload_decode(const guint8 *payload, gsize length, xdrproc_t decode, gpointer data, GError **error)
+{
+    gboolean done;
+    XDR xdr;
+
+    /* The stream only reads: the library has no const variant. */
+    xdrmem_create(&xdr, (char *)payload, (u_int)length, XDR_DECODE);
+    done = decode(&xdr, data);
+    xdr_destroy(&xdr);
+    return done || inv_error_set(error, VIR_ERR_RPC, "Unable to decode message payload");
+}
+
+void
+inv_rpc_reader_clear(InvRpcReader *reader)
+{
+    g_free(reader->frame);
+    memset(reader, 0, sizeof(*reader));
+}
+
+guint8 *
+inv_rpc_reader_space(InvRpcReader *reader, gsize *room)
+{
+    gsize have;
+
+    if (!reader->length) {
+        *room = INV_RPC_LENGTH_SIZE - reader->have;
+        return reader->word + reader->have;
+    }
+    have = reader->have - INV_RPC_LENGTH_SIZE;
+    if (have == reader->allocated) {
+        reader->allocated = MIN(reader->length, reader->allocated ? reader->allocated * 2 : FIRST_ALLOCATION);
+        reader->frame = g_realloc(reader->frame, reader->allocated);
+    }
+    *room = reader->allocated - have;
+    return reader->frame + have;
+}
+
+gboolean
+inv_rpc_reader_add(InvRpcReader *reader, gsize got, GError **error)
+{
+    guint32 length;
+
+    reader->have += got;
+    if (reader->length || reader->have < INV_RPC_LENGTH_SIZE)
+        return TRUE;
+    length = read_word(reader->word);
+    if (length < INV_RPC_LENGTH_SIZE + INV_RPC_HEADER_SIZE)
+        return inv_error_set(error, VIR_ERR_RPC, "a message of %u bytes is too short for its header", length);
+    if (length - INV_RPC_LENGTH_SIZE > INV_RPC_FRAME_MAX)
+        return inv_error_set(error, VIR_ERR_RPC, "a message of %u bytes is larger than the limit of %u", length,
+                             INV_RPC_FRAME_MAX + INV_RPC_LENGTH_SIZE);
+    reader->length = length - INV_RPC_LENGTH_SIZE;
+    return TRUE;
+}
+
+gboolean
+inv_rpc_reader_is_complete(const InvRpcReader *reader)
+{
+    return reader->length && reader->have == INV_RPC_LENGTH_SIZE + reader->length;
+}
+
+GBytes *
+inv_rpc_reader_take(InvRpcReader *reader)
+{
+    GBytes *frame = g_bytes_new_take(g_steal_pointer(&reader->frame), reader->length);
+
+    inv_rpc_reader_clear(reader);
+    return frame;
+}
