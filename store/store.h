@@ -15,7 +15,8 @@ typedef struct InvStore InvStore;
 
 /*
  * Opens or makes the database. A database of a newer version is refused, an older one is brought up
- * to date in one transaction. Errors name the file.
+ * to date in one transaction; one that is damaged, empty or not ours is left as it is. Errors name the
+ * file and what to do. The folder must exist.
  */
 InvStore *inv_store_open(const char *path, GError **error);
 void inv_store_close(InvStore *store);
@@ -39,8 +40,9 @@ GPtrArray *inv_store_list_domains(InvStore *store, GError **error);
 
 /*
  * Adds a domain or gives it a new definition: a new revision with @reason ("defined", "edited", …).
- * A definition equal to the current one makes no revision. The name of another domain is
- * VIR_ERR_OPERATION_FAILED. @revision may be NULL.
+ * A definition equal to the current one makes no revision. The record in force
+ * stays in force. The name of another domain, and another name for this uuid, are
+ * VIR_ERR_OPERATION_FAILED. A transient one that runs becomes persistent. @revision may be NULL.
  */
 gboolean inv_store_define(InvStore *store, const char *uuid, const char *name, const char *xml, const char *reason,
                           gint64 *revision, GError **error);
@@ -56,7 +58,7 @@ gboolean inv_store_record(InvStore *store, const char *uuid, const char *xml, co
 gboolean inv_store_reopen(InvStore *store, const char *uuid, const char *xml, const char *reason, gint64 *revision,
                           GError **error);
 
-/* Domain, revisions, record: gone. VIR_ERR_NO_DOMAIN when there is none. */
+/* Domain, revisions, record: gone; one that runs goes on as transient. VIR_ERR_NO_DOMAIN when there is none. */
 gboolean inv_store_undefine(InvStore *store, const char *uuid, GError **error);
 gboolean inv_store_set_autostart(InvStore *store, const char *uuid, gboolean autostart, GError **error);
 gboolean inv_store_rename(InvStore *store, const char *uuid, const char *new_name, const char *xml, GError **error);
@@ -76,7 +78,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvRevision, inv_revision_free)
 /* Oldest first, of InvRevision. */
 GPtrArray *inv_store_list_revisions(InvStore *store, const char *uuid, GError **error);
 InvRevision *inv_store_get_revision(InvStore *store, const char *uuid, gint64 number, GError **error);
-/* Makes the definition and record of revision @number current again, as a new revision. */
+/*
+ * Makes the definition, name and record of revision @number current again, as a new revision; what is
+ * in force already makes none.
+ */
 gboolean inv_store_restore_revision(InvStore *store, const char *uuid, gint64 number, gint64 *revision, GError **error);
 
 /* A QEMU that runs, so that the next daemon can adopt it. */

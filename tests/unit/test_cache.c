@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "store/cache.h"
+
+#include <glib/gstdio.h>
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char *folder;
+static char *path;
+static InvCache *cache;
+static char *text;
+static guint warnings;
+
+static GLogWriterOutput
+count_warnings(GLogLevelFlags level, const GLogField *fields, gsize n_fields, gpointer data)
+{
+    if (level & G_LOG_LEVEL_WARNING) {
+        warnings++;
+        return G_LOG_WRITER_HANDLED;
+    }
+    return g_log_writer_default(level, fields, n_fields, data);
+}
+
+static void
+remove_folder(const char *name)
+{
+    g_autoptr(GDir) dir = g_dir_open(name, 0, NULL);
+    const char *entry;
+
+    while (dir && (entry = g_dir_read_name(dir))) {
+        g_autofree char *file = g_build_filename(name, entry, NULL);
+
+        g_unlink(file);
+    }
+    g_rmdir(name);
+}
+
+static int
+setup(void **state)
+{
+    folder = g_dir_make_tmp("invar-cache-XXXXXX", NULL);
+    path = g_build_filename(folder, "capabilities.db", NULL);
+    warnings = 0;
+    return folder ? 0 : -1;
+}
+
+static int
+teardown(void **state)
+{
+    g_clear_pointer(&cache, inv_cache_close);
+    g_clear_pointer(&text, g_free);
+    g_chmod(folder, 0700);
+    remove_folder(folder);
+    g_clear_pointer(&folder, g_free);
+    g_clear_pointer(&path, g_free);
+    return 0;
+}
+
+static void
+assert_holds(InvCache *of, const char *subject, const char *key, const char *expected)
+{
+    g_autofree char *got = inv_cache_get(of, subject, key);
+
+    if (g_strcmp0(got, expected) != 0)
+        fail_msg("'%s' under '%s' is '%s', not '%s'", subject, key, got ? got : "(none)", expected ? expected : "(none)");
+}
+
+static void
+keys_decide(void **state)
+{
+    gboolean in_memory = *state != NULL;
+
+    cache = inv_cache_open(in_memory ? NULL : path);
+    assert_holds(cache, "qemu", "k1", NULL);
+    inv_cache_put(cache, "qemu", "k1", "one");
+    inv_cache_put(cache, "other", "k1", "its own");
+    assert_holds(cache, "qemu", "k1", "one");
+    assert_holds(cache, "qemu", "k2", NULL);
+    inv_cache_put(cache, "qemu", "k2", "two");
+    assert_holds(cache, "qemu", "k1", NULL);
+    assert_holds(cache, "qemu", "k2", "two");
+    assert_holds(cache, "other", "k1", "its own");
+    inv_cache_close(cache);
+    cache = inv_cache_open(in_memory ? NULL : path);
+    assert_holds(cache, "qemu", "k2", in_memory ? NULL : "two");
+    assert_int_equal(warnings, 0);
+}
+
+static void
+a_missing_folder_is_made(void **state)
+{
+    g_autofree char *sub = g_build_filename(folder, "sub", NULL);
+    g_autofree char *deeper = g_build_filename(sub, "c.db", NULL);
+
+    cache = inv_cache_open(deeper);
+    inv_cache_put(cache, "qemu", "k", "kept");
+    g_clear_pointer(&cache, inv_cache_close);
+    cache = inv_cache_open(deeper);
+    assert_holds(cache, "qemu", "k", "kept");
+    g_clear_pointer(&cache, inv_cache_close);
+    remove_folder(sub);
+    assert_int_equal(warnings, 0);
+}
+
+static void
+fill(void)
+{
+    cache = inv_cache_open(path);
+    for (int i = 0; i < 40; i++) {
+        g_autofree char *subject = g_strdup_printf("subject %d", i);
+        g_autofree char *large = g_strnfill(3000, 'x');
+
+        inv_cache_put(cache, subject, "k", large);
+    }
+    g_clear_pointer(&cache, inv_cache_close);
+}
+
+typedef struct {
+    const char *name;
+    int cut;             /* >= 0: the file is cut to this many bytes */
+    int overwrite;       /* > 0: from this byte on, 16 KiB of garbage */
+    const char *garbage; /* the whole content */
+    gboolean while_open; /* it happens below a cache that is in use */
+} DamageCase;
+
+static const DamageCase damage_cases[] = {
+    { "garbage", .cut = -1, .garbage = "not a database, but long enough to hold what SQLite looks at: a header of one hundred "
+                                       "bytes and then some" },
+    { "truncated", .cut = 9000 },
+    { "truncated in the header", .cut = 50 },
+    { "overwritten in the middle", .cut = -1, .overwrite = 4096 },
+    { "overwritten while open", .cut = -1, .overwrite = 4096, .while_open = TRUE },
+};
+
+static void
+make_damage(const DamageCase *row)
+{
+    if (row->garbage)
+        assert_true(g_file_set_contents(path, row->garbage, -1, NULL));
+    if (row->cut >= 0)
+        assert_int_equal(truncate(path, row->cut), 0);
+    if (row->overwrite) {
+        g_autofree char *junk = g_strnfill(16384, '\xa5');
+        FILE *file = fopen(path, "r+");
+
+        assert_non_null(file);
+        assert_int_equal(fseek(file, row->overwrite, SEEK_SET), 0);
+        assert_int_equal(fwrite(junk, 1, 16384, file), 16384);
+        fclose(file);
+    }
+}
+
+static void
+damage_is_set_aside(void **state)
+{
+    const DamageCase *row = *state;
+    g_autofree char *aside = g_strconcat(path, ".damaged-1", NULL);
+
+    fill();
+    if (row->while_open)
+        cache = inv_cache_open(path);
+    make_damage(row);
+    if (!row->while_open)
+        cache = inv_cache_open(path);
+    for (int i = 0; i < 40; i++) {
+        g_autofree char *subject = g_strdup_printf("subject %d", i);
+
+        g_free(inv_cache_get(cache, subject, "k"));
+    }
+    inv_cache_put(cache, "qemu", "k", "new");
+    assert_holds(cache, "qemu", "k", "new");
+    assert_true(warnings > 0);
+    assert_true(g_file_test(aside, G_FILE_TEST_EXISTS));
+    g_clear_pointer(&cache, inv_cache_close);
+    warnings = 0;
+    cache = inv_cache_open(path);
+    assert_holds(cache, "qemu", "k", "new");
+    assert_int_equal(warnings, 0);
+}
+
+static void
+a_changed_text_is_not_believed(void **state)
+{
+    sqlite3 *handle = NULL;
+
+    cache = inv_cache_open(path);
+    inv_cache_put(cache, "qemu", "k", "right");
+    g_clear_pointer(&cache, inv_cache_close);
+    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(handle, "UPDATE entry SET text = 'wrong'", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(handle);
+    cache = inv_cache_open(path);
+    assert_holds(cache, "qemu", "k", NULL);
+    assert_int_equal(warnings, 1);
+    inv_cache_put(cache, "qemu", "k", "right");
+    assert_holds(cache, "qemu", "k", "right");
+}
+
+static void
+another_version_is_emptied(void **state)
+{
+    sqlite3 *handle = NULL;
+
+    fill();
+    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(handle, "PRAGMA user_version = 77", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(handle);
+    cache = inv_cache_open(path);
+    assert_holds(cache, "subject 1", "k", NULL);
+    inv_cache_put(cache, "qemu", "k", "new");
+    assert_holds(cache, "qemu", "k", "new");
+    assert_int_equal(warnings, 0);
+}
+
+static void
+a_path_that_cannot_be_is_memory(void **state)
+{
+    g_autofree char *below_file = g_build_filename(path, "below.db", NULL);
+
+    assert_true(g_file_set_contents(path, "a file", -1, NULL));
+    cache = inv_cache_open(below_file);
+    assert_int_equal(warnings, 1);
+    inv_cache_put(cache, "qemu", "k", "kept");
+    assert_holds(cache, "qemu", "k", "kept");
+}
+
+static void
+a_read_only_folder_is_memory(void **state)
+{
+    int status = 0;
+    pid_t child;
+
+    fill();
+    assert_int_equal(g_chmod(path, 0444), 0);
+    assert_int_equal(g_chmod(folder, 0555), 0);
+    child = fork();
+    if (child == 0) {
+        /* Root writes everywhere: it becomes nobody for this. */
+        if (geteuid() == 0 && setuid(65534) < 0)
+            _exit(3);
+        cache = inv_cache_open(path);
+        inv_cache_put(cache, "qemu", "k", "kept");
+        text = inv_cache_get(cache, "qemu", "k");
+        _exit(warnings == 1 && g_strcmp0(text, "kept") == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static void
+old_entries_leave(void **state)
+{
+    cache = inv_cache_open(NULL);
+    for (int i = 0; i < 4200; i++) {
+        g_autofree char *subject = g_strdup_printf("subject %d", i);
+
+        inv_cache_put(cache, subject, "k", "x");
+    }
+    assert_holds(cache, "subject 0", "k", NULL);
+    assert_holds(cache, "subject 103", "k", NULL);
+    assert_holds(cache, "subject 104", "k", "x");
+    assert_holds(cache, "subject 4199", "k", "x");
+}
+
+static void
+two_handles_see_each_other(void **state)
+{
+    InvCache *other = inv_cache_open(path);
+
+    cache = inv_cache_open(path);
+    for (int i = 0; i < 50; i++) {
+        g_autofree char *value = g_strdup_printf("value %d", i);
+
+        inv_cache_put(i % 2 ? cache : other, "qemu", "k", value);
+        assert_holds(i % 2 ? other : cache, "qemu", "k", value);
+    }
+    inv_cache_close(other);
+    assert_int_equal(warnings, 0);
+}
+
+#define WRITERS 4
+
+static void
+processes_share_one_file(void **state)
+{
+    pid_t children[WRITERS];
+
+    for (int i = 0; i < WRITERS; i++) {
+        children[i] = fork();
+        if (children[i] == 0) {
+            InvCache *mine = inv_cache_open(path);
+
+            for (int j = 0; j < 50; j++) {
+                g_autofree char *subject = g_strdup_printf("%d %d", i, j);
+
+                inv_cache_put(mine, subject, "k", subject);
+            }
+            inv_cache_close(mine);
+            _exit(warnings ? 1 : 0);
+        }
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        int status = 0;
+
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_int_equal(status, 0);
+    }
+    cache = inv_cache_open(path);
+    for (int i = 0; i < WRITERS; i++) {
+        for (int j = 0; j < 50; j++) {
+            g_autofree char *subject = g_strdup_printf("%d %d", i, j);
+
+            assert_holds(cache, subject, "k", subject);
+        }
+    }
+    assert_int_equal(warnings, 0);
+}
+
+int
+main(void)
+{
+    static const char memory[] = "memory";
+    struct CMUnitTest tests[10 + G_N_ELEMENTS(damage_cases)] = {
+        cmocka_unit_test_setup_teardown(keys_decide, setup, teardown),
+        { "keys decide, in memory", keys_decide, setup, teardown, (void *)memory },
+        cmocka_unit_test_setup_teardown(a_missing_folder_is_made, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_changed_text_is_not_believed, setup, teardown),
+        cmocka_unit_test_setup_teardown(another_version_is_emptied, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_path_that_cannot_be_is_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_read_only_folder_is_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(old_entries_leave, setup, teardown),
+        cmocka_unit_test_setup_teardown(two_handles_see_each_other, setup, teardown),
+        cmocka_unit_test_setup_teardown(processes_share_one_file, setup, teardown),
+    };
+
+    g_log_set_writer_func(count_warnings, NULL, NULL);
+    for (gsize i = 0; i < G_N_ELEMENTS(damage_cases); i++) {
+        tests[10 + i] = (struct CMUnitTest){
+            .name = damage_cases[i].name,
+            .test_func = damage_is_set_aside,
+            .setup_func = setup,
+            .teardown_func = teardown,
+            .initial_state = (void *)&damage_cases[i],
+        };
+    }
+    return cmocka_run_group_tests_name("cache", tests, NULL, NULL);
+}
