@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
 # Makes ./configure from configure.ac. Run it once after cloning.
 set -e
 cd "$(dirname "$0")"
