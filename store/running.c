@@ -32,11 +32,11 @@ inv_store_set_running(InvStore *store, const InvRunning *running, GError **error
     /* One statement is one transaction. */
     if (!inv_database_run(store->database, error,
                           "INSERT OR REPLACE INTO running"
-                          " (uuid, pid, start_time, id, monitor, live_xml, persistent, record, started)"
-                          " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                          "siiissisi", running->uuid, running->pid, (gint64)running->start_time, (gint64)running->id,
+                          " (uuid, pid, start_time, id, monitor, live_xml, persistent, record, started, paused)"
+                          " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                          "siiissisii", running->uuid, running->pid, (gint64)running->start_time, (gint64)running->id,
                           running->monitor, running->live_xml, (gint64)(running->persistent ? 1 : 0), running->record,
-                          (gint64)(running->started ? 1 : 0)))
+                          (gint64)(running->started ? 1 : 0), (gint64)(running->paused ? 1 : 0)))
         return FALSE;
     inv_fault_point("store-running-after-commit");
     return TRUE;
@@ -57,7 +57,7 @@ inv_store_list_running(InvStore *store, GError **error)
     g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func((GDestroyNotify)inv_running_free);
     inv_autoreset sqlite3_stmt *row = inv_database_query(
         store->database, error,
-        "SELECT uuid, pid, start_time, id, monitor, live_xml, persistent, record, started FROM running ORDER BY id", "");
+        "SELECT uuid, pid, start_time, id, monitor, live_xml, persistent, record, started, paused FROM running ORDER BY id", "");
     InvStep step = INV_STEP_FAILED;
 
     while (row && (step = inv_database_step(store->database, row, error)) == INV_STEP_ROW) {
@@ -72,6 +72,7 @@ inv_store_list_running(InvStore *store, GError **error)
         running->persistent = sqlite3_column_int(row, 6) != 0;
         running->record = inv_database_text(row, 7);
         running->started = sqlite3_column_int(row, 8) != 0;
+        running->paused = sqlite3_column_int(row, 9) != 0;
         g_ptr_array_add(list, running);
     }
     return step == INV_STEP_DONE ? g_steal_pointer(&list) : NULL;

@@ -55,7 +55,8 @@ static const char *const steps[] = {
     "  live_xml TEXT NOT NULL,"
     "  persistent INTEGER NOT NULL,"
     "  record TEXT,"
-    "  started INTEGER NOT NULL"
+    "  started INTEGER NOT NULL,"
+    "  paused INTEGER NOT NULL"
     ");",
 };
 

@@ -95,6 +95,7 @@ typedef struct {
     gboolean persistent;
     char *record;       /* of a transient domain too; or NULL */
     gboolean started;   /* FALSE: spawned, and the first `cont` not yet decided */
+    gboolean paused;    /* started, and to stand still until somebody resumes it */
 } InvRunning;
 
 void inv_running_free(InvRunning *running);
