@@ -59,6 +59,7 @@ typedef enum {
 } InvDiskBus;
 
 typedef struct {
+    char *type_name;   /* "file"; another word is kept and refused at start. NULL: file */
     InvDiskDevice device;
     char *path;        /* <source file=>; NULL: an empty drive */
     char *format;      /* <driver type=>: "raw" or "qcow2"; NULL: raw */
@@ -73,7 +74,10 @@ typedef struct {
 typedef struct {
     char *type;  /* "pci", "ide", "sata", "usb", "virtio-serial", "scsi", … */
     char *model; /* "pcie-root", "qemu-xhci", …, or NULL */
-    int index;   /* -1: not given */
+    int index;   /* -1: not given; always set after complete */
+    int chassis; /* pcie-root-port: <target chassis=>, -1: not given; always set after complete */
+    int port;    /* pcie-root-port: <target port=>, -1: not given; always set after complete */
+    int ports;   /* usb, virtio-serial: how many, -1: not given */
 } InvController;
 
 typedef struct {
@@ -82,7 +86,11 @@ typedef struct {
     char *model; /* "virtio", "e1000", "e1000e", "rtl8139", or NULL */
 } InvInterface;
 
-/* The host's end of a serial port, a console, a channel. */
+/*
+ * The host's end of a serial port, a console, a channel. A domain's first console of target type
+ * "serial" is its first serial port under another name, no device of its own: it is formatted from
+ * that port (inv_domain_console_of_serial()).
+ */
 typedef enum {
     INV_CHAR_PTY,
     INV_CHAR_FILE,
@@ -95,6 +103,7 @@ typedef struct {
     InvCharType type;
     char *type_name; /* as written */
     char *path;      /* file, unix; a live pty's device */
+    gboolean live_path; /* unix: @path was made for this run, and is no part of the definition */
     gboolean listen; /* unix: <source mode='bind'> */
     InvTristate append; /* file */
     char *target_type;  /* "isa-serial", "serial", "virtio", …, or NULL */
@@ -123,6 +132,7 @@ typedef struct {
 
 typedef struct {
     char *model;        /* "virtio" */
+    char *backend_model; /* "random", or another word: kept, refused at start */
     char *backend;      /* "/dev/urandom"; only backend model random starts */
     guint rate_bytes, rate_period; /* 0: no limit */
 } InvRng;
@@ -135,6 +145,7 @@ typedef struct {
 typedef struct {
     InvDeviceType type;
     xmlNodePtr source; /* owned deep copy of the element, or NULL for one that was added */
+    guint sequence;    /* its place among the elements below <devices> of the document, from 1; 0: added later */
     InvAddress address;
     char *alias;       /* QEMU's id of it, of a live domain or a user's "ua-…", or NULL */
     int boot_order;    /* <boot order=>, 0: none */
@@ -155,5 +166,11 @@ InvDevice *inv_device_new(InvDeviceType type);
 void inv_device_free(InvDevice *device);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvDevice, inv_device_free)
 InvDevice *inv_device_copy(const InvDevice *device);
+
+/* How messages call it: "<disk> 'vda'". Owned by the caller. */
+char *inv_device_describe(const InvDevice *device);
+
+/* "disk", "controller", …; the name of the element of an unknown one. Borrowed. */
+const char *inv_device_element(const InvDevice *device);
 
 G_END_DECLS

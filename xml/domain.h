@@ -85,6 +85,9 @@ typedef struct {
     GPtrArray *unknown;         /* of char *: paths of elements that a start would ignore ("devices/tpm") */
 } InvDomain;
 
+/* The console that only mirrors the first serial port, or NULL. Borrowed. */
+InvDevice *inv_domain_console_of_serial(const InvDomain *domain);
+
 void inv_domain_free(InvDomain *domain);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvDomain, inv_domain_free)
 InvDomain *inv_domain_copy(const InvDomain *domain);
