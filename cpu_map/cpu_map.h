@@ -29,6 +29,7 @@ typedef struct {
     guint64 mask;        /* bits of the register, or of the MSR */
     gboolean migratable;
     gboolean passed;     /* FALSE: QEMU does not know the name; never put on its command line */
+    gboolean by_guest;   /* not passed, and nothing is lost: the guest's own system sets the bit (osxsave) */
 } InvCpuMapFeature;
 
 /*
@@ -56,6 +57,13 @@ const char *inv_cpu_map_to_qemu(const InvCpuMap *map, const char *libvirt);
 /* "Intel" → "GenuineIntel" and back; an unknown name comes back as it is. Static strings or the argument. */
 const char *inv_cpu_vendor_to_id(const char *vendor);
 const char *inv_cpu_vendor_from_id(const char *id);
+
+/*
+ * Is @model (libvirt's or QEMU's name) one that chips of this signature carry? @vendor: id
+ * ("GenuineIntel") or name. For a host's description only.
+ */
+gboolean inv_cpu_map_has_signature(const InvCpuMap *map, const char *model, const char *vendor, guint family, guint model_number,
+                                   guint stepping);
 
 /* Does a guest's CPU differ in this feature only because of its topology (ht, cmp-legacy)? Either spelling. */
 gboolean inv_cpu_map_follows_topology(const char *name);
