@@ -36,6 +36,9 @@ typedef struct {
 /* Strict or relaxed, from <model check=>, else libvirt's <cpu check=>, else @default_check. @cpu may be NULL. */
 InvCpuModelCheck inv_cpu_effective_check(const InvCpu *cpu, InvCpuModelCheck default_check);
 
+/* Does resolving @cpu need facts with the expansion of every model? Else definitions and the host's are enough. @cpu may be NULL. */
+gboolean inv_cpu_needs_expansions(const InvCpu *cpu);
+
 /* What exactly to ask QEMU for. */
 typedef struct InvCpuRequest InvCpuRequest;
 void inv_cpu_request_free(InvCpuRequest *request);
@@ -45,7 +48,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvCpuRequest, inv_cpu_request_free)
  * Turns a <cpu> (NULL: the machine's default model) into a request: alias → versioned model,
  * spellings → QEMU's, mode and match → model and features. Errors: VIR_ERR_CONFIG_UNSUPPORTED for a
  * model or feature that is not known, naming the nearest names; VIR_ERR_NO_SUPPORT for what the
- * architecture cannot do. Needs expansions in facts->table for host-model only.
+ * architecture cannot do. Needs expansions in facts->table when
+ * inv_cpu_needs_expansions() says so.
  */
 InvCpuRequest *inv_cpu_resolve(const InvCpuFacts *facts, const InvCpu *cpu, GError **error);
 
@@ -79,7 +83,8 @@ void inv_cpu_settle(const InvCpuFacts *facts, InvCpuRequest *request, const char
 /*
  * What a first start writes into the persistent XML: the versioned model, check='strict', a
  * `disable` per filtered feature, optional settled; modes that follow the host keep their mode.
- * @cpu may be NULL (a domain without <cpu> gets one). Applying it twice changes nothing.
+ * @cpu may be NULL (a domain without <cpu> gets one; NULL again where the machine has no default
+ * model). Applying it twice changes nothing.
  */
 InvCpu *inv_cpu_pin(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuRequest *settled);
 
@@ -91,7 +96,10 @@ InvCpu *inv_cpu_pin(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuReq
 InvVerdict *inv_cpu_check_guest(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuRequest *settled,
                                 const InvGuestCpu *guest);
 
-/* The live XML's <cpu> (VIR_DOMAIN_XML_UPDATE_CPU): custom, exact, every feature that differs from the model named. */
+/*
+ * The live XML's <cpu> (VIR_DOMAIN_XML_UPDATE_CPU): custom, exact, every feature that differs from the model named.
+ * host-passthrough and maximum keep their mode: no model stands for them.
+ */
 InvCpu *inv_cpu_update(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuRecord *record, GError **error);
 
 G_END_DECLS

@@ -22,6 +22,7 @@ typedef struct {
     InvFeatureSet *on;    /* booleans that are true */
     InvFeatureSet *known; /* booleans that QEMU has at all; what it has not cannot be asked for */
     InvJson *others;      /* the properties that are no booleans, QEMU's names: vendor, family, level, … */
+    char **deprecated;    /* s390x, QEMU ≥ 9.1: the reply's "deprecated-props", libvirt's names, sorted; NULL: not said */
 } InvCpuExpansion;
 
 void inv_cpu_expansion_free(InvCpuExpansion *expansion);
@@ -33,6 +34,14 @@ InvCpuExpansion *inv_cpu_expansion_copy(const InvCpuExpansion *expansion);
  * spelling wins. QEMU's housekeeping properties (realized, hotplugged, check, enforce, …) are left out.
  */
 InvCpuExpansion *inv_cpu_expansion_new(const InvCpuMap *map, InvFeatureNames *names, const InvJson *props);
+/* Only while the expansion is being built. @deprecated_props: that array of the same reply. */
+void inv_cpu_expansion_set_deprecated(InvCpuExpansion *expansion, const InvCpuMap *map, const InvJson *deprecated_props);
+
+/*
+ * libvirt's names of an array of QEMU's (unavailable-features): sorted, each once, NULL-terminated,
+ * owned by the caller.
+ */
+char **inv_cpu_names_to_libvirt(const InvCpuMap *map, const InvJson *list);
 
 typedef struct {
     char *name;             /* QEMU's */

@@ -32,7 +32,12 @@ typedef struct {
     char *words;       /* as InvGuestCpu.words, or NULL */
     char *asked;       /* the <cpu> element as asked for on the first start ("" when there was none) */
     char *asked_machine;
-    char *fingerprint; /* SHA-256, 64 hex digits, over all of the above but `asked`, and without features that follow the topology */
+    /*
+     * SHA-256, 64 hex digits, over what the guest can see: all of the above but `asked`,
+     * `asked_machine`, `off` (a newer QEMU knows more names; to a guest they are as absent as
+     * before) and features that follow the topology.
+     */
+    char *fingerprint;
 } InvCpuRecord;
 
 void inv_cpu_record_free(InvCpuRecord *record);

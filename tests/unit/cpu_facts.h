@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "cpu_driver/cpu_driver.h"
+
+#include <glib.h>
+
+/* Facts as a real QEMU gave them, recorded by tests/data/cpu/record.py. */
+typedef struct {
+    InvCpuMap *map;
+    InvFeatureNames *names;
+    InvCpuTable *table;
+    InvCpuExpansion *host;
+    InvFeatureSet *hardware; /* NULL until a test fills it */
+    InvJson *json;
+    InvCpuFacts facts;
+} CpuFacts;
+
+/* @arch: "x86_64", "s390x", "aarch64" or "ppc64". Fails the process when the recording cannot be read. */
+CpuFacts *cpu_facts_load(const char *arch);
+void cpu_facts_free(CpuFacts *all);
+
+/* The raw recording's props of "max", borrowed; of another x86 model, owned by the caller. */
+const InvJson *cpu_facts_max(const CpuFacts *all);
+InvJson *cpu_facts_props(const CpuFacts *all, const char *model);
+
+/*
+ * What QEMU filters of @request: from the table, else from the recorded dry runs (owned by the
+ * caller). NULL with the argument printed when no run of it was recorded.
+ */
+char **cpu_facts_unavailable(const CpuFacts *all, const InvCpuRequest *request);

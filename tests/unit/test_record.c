@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/cpu_facts.h"
+#include "util/error.h"
+
+static CpuFacts *all;
+static InvCpuRecord *record, *other;
+static InvJson *json;
+static GError *error;
+static char *text;
+
+static int
+setup(void **state)
+{
+    all = cpu_facts_load("x86_64");
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    g_clear_pointer(&text, g_free);
+    g_clear_pointer(&record, inv_cpu_record_free);
+    g_clear_pointer(&other, inv_cpu_record_free);
+    g_clear_pointer(&json, inv_json_free);
+    g_clear_pointer(&all, cpu_facts_free);
+    g_clear_error(&error);
+    return 0;
+}
+
+/* A guest as Nehalem-v1, changed by @changes: "+name" on, "-name" off, "?name" known and off, "name=number", "machine:…", "words:…". */
+static InvCpuRecord *
+record_of(const char *changes)
+{
+    g_auto(GStrv) parts = g_strsplit(changes, " ", -1);
+    g_autoptr(InvGuestCpu) guest = g_new0(InvGuestCpu, 1);
+
+    guest->machine = g_strdup("pc-q35-7.2");
+    guest->type_name = g_strdup("Nehalem-v1-x86_64-cpu");
+    guest->model = g_strdup("Nehalem-v1");
+    guest->cpu = inv_cpu_expansion_copy(inv_cpu_table_find(all->table, "Nehalem-v1")->expansion);
+    guest->words = g_strdup("1.edx=0f8bfbff 1.ecx=80982201");
+    for (char **part = parts; *part; part++) {
+        char *equals = strchr(*part, '=');
+
+        if (**part == '+') {
+            inv_feature_set_add(guest->cpu->on, *part + 1);
+            inv_feature_set_add(guest->cpu->known, *part + 1);
+        } else if (**part == '-') {
+            inv_feature_set_remove(guest->cpu->on, *part + 1);
+        } else if (**part == '?') {
+            inv_feature_set_add(guest->cpu->known, *part + 1);
+        } else if (g_str_has_prefix(*part, "machine:")) {
+            g_free(guest->machine);
+            guest->machine = g_strdup(*part + strlen("machine:"));
+        } else if (g_str_has_prefix(*part, "words:")) {
+            g_free(guest->words);
+            guest->words = g_strdelimit(g_strdup(*part + strlen("words:")), ",", ' ');
+        } else if (equals) {
+            *equals = '\0';
+            inv_json_object_set_int(guest->cpu->others, *part, g_ascii_strtoll(equals + 1, NULL, 10));
+        }
+    }
+    return inv_cpu_record_new("x86_64", guest);
+}
+
+typedef struct {
+    const char *name;
+    const char *changes;
+    const char *lines; /* joined by "; ", "" when it is the same CPU */
+} CompareCase;
+
+static const CompareCase compare_cases[] = {
+    { .name = "nothing", .changes = "", .lines = "" },
+    { .name = "a feature gone", .changes = "-popcnt", .lines = "feature popcnt: on → off" },
+    { .name = "a feature come", .changes = "+rtm", .lines = "feature rtm: off → on" },
+    { .name = "several, in order", .changes = "+rtm +aes -sse2", .lines = "feature aes: off → on; feature rtm: off → on; feature sse2: on → off" },
+    { .name = "threads are no change of CPU", .changes = "+ht +cmp_legacy", .lines = "" },
+    { .name = "a newer QEMU knows more names", .changes = "?fred ?lkgs", .lines = "" },
+    { .name = "another family", .changes = "family=15", .lines = "family: 6 → 15" },
+    { .name = "another model number and width", .changes = "model=1 phys-bits=46", .lines = "model number: 26 → 1; phys-bits: 0 → 46" },
+    { .name = "another machine", .changes = "machine:pc-q35-8.0", .lines = "machine: pc-q35-7.2 → pc-q35-8.0" },
+    { .name = "a CPUID word", .changes = "words:1.edx=0f8bfbff,1.ecx=80982203", .lines = "CPUID words: 1.ecx=80982201 → 1.ecx=80982203" },
+};
+
+static void
+compare(void **state)
+{
+    const CompareCase *row = *state;
+    g_auto(GStrv) lines = NULL;
+
+    record = record_of("");
+    other = record_of(row->changes);
+    lines = inv_cpu_record_compare(record, other);
+    text = g_strjoinv("; ", lines);
+    assert_string_equal(text, row->lines);
+    /* The fingerprint says the same in one word. */
+    assert_int_equal(strcmp(record->fingerprint, other->fingerprint) == 0, !*row->lines);
+}
+
+static void
+what_a_record_holds(void **state)
+{
+    record = record_of("");
+    assert_string_equal(record->arch, "x86_64");
+    assert_string_equal(record->model, "Nehalem-v1");
+    assert_string_equal(record->vendor, "GenuineIntel");
+    assert_int_equal(record->family, 6);
+    assert_int_equal(record->model_number, 26);
+    assert_int_equal(record->stepping, 3);
+    assert_true(g_strv_contains((const char *const *)record->on, "sse4.2"));
+    assert_false(g_strv_contains((const char *const *)record->off, "sse4.2"));
+    assert_true(g_strv_contains((const char *const *)record->off, "rtm"));
+    assert_int_equal(strlen(record->fingerprint), 64);
+}
+
+/* A change of the form under the fingerprint would make every stored record look damaged. */
+static void
+the_fingerprint_never_changes(void **state)
+{
+    g_autoptr(InvGuestCpu) guest = g_new0(InvGuestCpu, 1);
+
+    guest->machine = g_strdup("pc-q35-7.2");
+    guest->model = g_strdup("Nehalem-v1");
+    record = inv_cpu_record_new("x86_64", guest);
+    assert_string_equal(record->fingerprint, "d15324f6471d1f1e789b2fae43b0c78c13fe2d5d60c5e4513e79b33cccf2fd1c");
+}
+
+static void
+json_and_back(void **state)
+{
+    record = record_of("+rtm");
+    g_free(record->asked);
+    record->asked = g_strdup("<cpu mode='custom'/>\n");
+    record->asked_machine = g_strdup("q35");
+    json = inv_cpu_record_to_json(record);
+    text = inv_json_format(json, FALSE);
+    other = inv_cpu_record_from_json(json, &error);
+    assert_non_null(other);
+    g_clear_pointer(&json, inv_json_free);
+    json = inv_cpu_record_to_json(other);
+    {
+        g_autofree char *again = inv_json_format(json, FALSE);
+        gboolean same = strcmp(again, text) == 0;
+
+        assert_true(same);
+    }
+    assert_string_equal(other->asked, record->asked);
+    assert_string_equal(other->asked_machine, "q35");
+}
+
+typedef struct {
+    const char *name;
+    const char *member;
+    const char *value; /* JSON */
+} DamageCase;
+
+static const DamageCase damage_cases[] = {
+    { .name = "another model", .member = "cpu", .value = "\"Nehalem-v2\"" },
+    { .name = "a feature more", .member = "on", .value = "[\"aes\"]" },
+    { .name = "another family", .member = "family", .value = "7" },
+    { .name = "no fingerprint", .member = "fingerprint", .value = "null" },
+    { .name = "another version", .member = "version", .value = "99" },
+    { .name = "features out of order", .member = "off", .value = "[\"b\",\"a\"]" },
+};
+
+static void
+a_damaged_record_is_refused(void **state)
+{
+    const DamageCase *row = *state;
+
+    record = record_of("");
+    json = inv_cpu_record_to_json(record);
+    inv_json_object_set(json, row->member, inv_json_parse(row->value, strlen(row->value), NULL));
+    other = inv_cpu_record_from_json(json, &error);
+    assert_null(other);
+    assert_int_equal(inv_error_code(error), VIR_ERR_INVALID_ARG);
+}
+
+int
+main(void)
+{
+    struct CMUnitTest tests[G_N_ELEMENTS(compare_cases) + G_N_ELEMENTS(damage_cases) + 3];
+    gsize n = 0;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(compare_cases); i++)
+        tests[n++] = (struct CMUnitTest){ compare_cases[i].name, compare, setup, teardown, (void *)&compare_cases[i] };
+    for (gsize i = 0; i < G_N_ELEMENTS(damage_cases); i++)
+        tests[n++] = (struct CMUnitTest){ damage_cases[i].name, a_damaged_record_is_refused, setup, teardown, (void *)&damage_cases[i] };
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(what_a_record_holds, setup, teardown);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(the_fingerprint_never_changes, setup, teardown);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(json_and_back, setup, teardown);
+    return cmocka_run_group_tests_name("cpu record", tests, NULL, NULL);
+}
