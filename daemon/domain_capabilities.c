@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/domain_capabilities.h"
+
+#include "daemon/guest_arch.h"
+#include "daemon/host.h"
+#include "daemon/host_cpu.h"
+#include "daemon/xml_out.h"
+#include "util/error.h"
+
+#include <libvirt/libvirt.h>
+#include <string.h>
+
+/* The first libvirt whose clients and schemas all know <blockers> and canonical=. */
+#define LIBVIRT_WITH_BLOCKERS 11000000
+
+/* What a question is about, with every default filled in. */
+typedef struct {
+    InvEmulator *emulator;     /* owned */
+    const InvMachine *machine; /* the emulator's */
+    InvVirtType accelerator;
+    InvCpuFacts facts;
+} Target;
+
+static void
+target_clear(Target *target)
+{
+    g_clear_pointer(&target->emulator, inv_emulator_unref);
+}
+
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Target, target_clear)
+
+static guint
+remaining_ms(gint64 end)
+{
+    gint64 left = (end - g_get_monotonic_time()) / 1000;
+
+    return left > 1 ? (guint)left : 1;
+}
+
+static gboolean
+check_arch(const char *arch, GError **error)
+{
+    const char *nearest;
+
+    if (!arch || inv_guest_arch_word_size(arch))
+        return TRUE;
+    nearest = inv_guest_arch_nearest(arch);
+    return inv_error_set(error, VIR_ERR_INVALID_ARG, "unknown architecture '%s'%s%s%s", arch, nearest ? ": did you mean '" : "",
+                         nearest ? nearest : "", nearest ? "'?" : "");
+}
+
+static gboolean
+choose_accelerator(Target *target, const char *virttype, GError **error)
+{
+    if (!virttype) {
+        target->accelerator = inv_emulator_check_accelerator(target->emulator, INV_VIRT_KVM, NULL) ? INV_VIRT_KVM : INV_VIRT_QEMU;
+        return TRUE;
+    }
+    if (g_str_equal(virttype, "qemu"))
+        target->accelerator = INV_VIRT_QEMU;
+    else if (g_str_equal(virttype, "kvm"))
+        target->accelerator = INV_VIRT_KVM;
+    else
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "unknown virtualization type '%s': Invar has 'kvm' and 'qemu'", virttype);
+    return inv_emulator_check_accelerator(target->emulator, target->accelerator, error);
+}
+
+static gboolean
+target_find(Target *target, InvEmulators *emulators, const char *emulatorbin, const char *arch, const char *machine,
+            const char *virttype, gboolean expansions, gint64 end, GError **error)
+{
+    if (!check_arch(arch, error))
+        return FALSE;
+    if (!arch && !emulatorbin)
+        arch = inv_host_arch();
+    target->emulator = inv_emulators_get(emulators, emulatorbin, arch, remaining_ms(end), error);
+    if (!target->emulator || !choose_accelerator(target, virttype, error))
+        return FALSE;
+    target->machine = inv_emulator_find_machine(target->emulator, machine, error);
+    return target->machine && inv_emulator_cpu_facts(target->emulator, target->accelerator, target->machine->name, expansions,
+                                                     remaining_ms(end), &target->facts, error);
+}
+
+static gboolean
+has_any(const Target *target, const char *const *types)
+{
+    for (; *types; types++) {
+        if (inv_emulator_has_device(target->emulator, *types))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static void
+open_supported(InvXmlOut *out, const char *element, gboolean supported)
+{
+    inv_xml_out_open(out, element);
+    inv_xml_out_attribute(out, "supported", supported ? "yes" : "no");
+}
+
+static void
+write_supported(InvXmlOut *out, const char *element, gboolean supported)
+{
+    open_supported(out, element, supported);
+    inv_xml_out_close(out);
+}
+
+static void
+write_enum(InvXmlOut *out, const char *name, const char *const *values)
+{
+    inv_xml_out_open(out, "enum");
+    inv_xml_out_attribute(out, "name", name);
+    for (; *values; values++)
+        inv_xml_out_element(out, "value", *values);
+    inv_xml_out_close(out);
+}
+
+#define WRITE_ENUM(out, name, ...) write_enum(out, name, (const char *const[]){ __VA_ARGS__, NULL })
+
+static void
+write_os(InvXmlOut *out)
+{
+    open_supported(out, "os", TRUE);
+    open_supported(out, "loader", TRUE);
+    WRITE_ENUM(out, "type", "rom", "pflash");
+    WRITE_ENUM(out, "readonly", "yes", "no");
+    WRITE_ENUM(out, "secure", "no");
+    inv_xml_out_close(out);
+    inv_xml_out_close(out);
+}
+
+static void
+open_mode(InvXmlOut *out, const char *name, gboolean supported)
+{
+    inv_xml_out_open(out, "mode");
+    inv_xml_out_attribute(out, "name", name);
+    inv_xml_out_attribute(out, "supported", supported ? "yes" : "no");
+}
+
+static void
+write_follower_mode(InvXmlOut *out, const char *mode, const char *enum_name, gboolean supported)
+{
+    open_mode(out, mode, supported);
+    if (supported)
+        WRITE_ENUM(out, enum_name, "on", "off");
+    inv_xml_out_close(out);
+}
+
+/* "MODEL,aes=on,pni=off,vendor=…" → require aes, disable pni: QEMU's argument is what host-model really means. */
+static void
+write_argument_features(InvXmlOut *out, const InvCpuFacts *facts, const char *argument)
+{
+    g_auto(GStrv) parts = g_strsplit(argument, ",", -1);
+
+    for (char **part = parts + 1; *parts && *part; part++) {
+        char *value = strchr(*part, '=');
+        gboolean on;
+
+        if (!value)
+            continue;
+        *value++ = '\0';
+        on = g_str_equal(value, "on");
+        if (!on && !g_str_equal(value, "off"))
+            continue;
+        inv_xml_out_open(out, "feature");
+        inv_xml_out_attribute(out, "policy", on ? "require" : "disable");
+        inv_xml_out_attribute(out, "name", inv_cpu_map_to_libvirt(facts->map, *part));
+        inv_xml_out_close(out);
+    }
+}
+
+static void
+write_host_model(InvXmlOut *out, const InvCpuFacts *facts)
+{
+    g_autoptr(InvCpu) cpu = inv_cpu_new();
+    g_autoptr(InvCpuRequest) request = NULL;
+    g_autofree char *argument = NULL;
+    g_autoptr(GError) error = NULL;
+
+    cpu->mode = INV_CPU_MODE_HOST_MODEL;
+    request = inv_cpu_resolve(facts, cpu, &error);
+    argument = request ? inv_cpu_request_argument(request, FALSE) : NULL;
+    if (!argument || !inv_cpu_request_model(request)) {
+        g_debug("host-model is not supported on %s: %s", facts->machine, error ? error->message : "QEMU chooses the CPU");
+        open_mode(out, "host-model", FALSE);
+        inv_xml_out_close(out);
+        return;
+    }
+    open_mode(out, "host-model", TRUE);
+    inv_xml_out_open(out, "model");
+    inv_xml_out_attribute(out, "fallback", "forbid");
+    inv_xml_out_text(out, inv_cpu_model_client_name(facts->table, inv_cpu_request_model(request)));
+    inv_xml_out_close(out);
+    if (facts->host_vendor)
+        inv_xml_out_element(out, "vendor", inv_cpu_vendor_from_id(facts->host_vendor));
+    write_argument_features(out, facts, argument);
+    inv_xml_out_close(out);
+}
+
+static const char *
+usable_word(const InvCpuModel *model)
+{
+    if (!model->has_usable)
+        return "unknown";
+    return model->unavailable && *model->unavailable ? "no" : "yes";
+}
+
+static void
+write_model(InvXmlOut *out, const InvCpuFacts *facts, const InvCpuModel *model, gboolean blockers)
+{
+    const char *vendor = inv_cpu_model_vendor(facts->table, model);
+
+    inv_xml_out_open(out, "model");
+    inv_xml_out_attribute(out, "usable", usable_word(model));
+    if (model->deprecated)
+        inv_xml_out_attribute(out, "deprecated", "yes");
+    inv_xml_out_attribute(out, "vendor", vendor ? vendor : "unknown");
+    if (blockers)
+        inv_xml_out_attribute(out, "canonical", model->alias_of);
+    inv_xml_out_text(out, model->name);
+    inv_xml_out_close(out);
+    if (!blockers || !model->has_usable || !model->unavailable || !*model->unavailable)
+        return;
+    inv_xml_out_open(out, "blockers");
+    inv_xml_out_attribute(out, "model", model->name);
+    for (char **feature = model->unavailable; *feature; feature++)
+        inv_xml_out_element_with(out, "feature", "name", *feature);
+    inv_xml_out_close(out);
+}
+
+/* Alphabetically, but numbers by value: EPYC-v2 before EPYC-v10. */
+static int
+compare_models(gconstpointer a, gconstpointer b)
+{
+    g_autofree char *first = g_utf8_collate_key_for_filename((*(const InvCpuModel *const *)a)->name, -1);
+    g_autofree char *second = g_utf8_collate_key_for_filename((*(const InvCpuModel *const *)b)->name, -1);
+
+    return strcmp(first, second);
+}
+
+/* Models that a domain can name with mode='custom'; borrowed from the table. */
+static GPtrArray *
+custom_models(const InvCpuTable *table)
+{
+    GPtrArray *models = g_ptr_array_new();
+
+    for (guint i = 0; i < inv_cpu_table_size(table); i++) {
+        const InvCpuModel *model = inv_cpu_table_at(table, i);
+
+        if (!inv_cpu_model_is_generic(model->name))
+            g_ptr_array_add(models, (gpointer)model);
+    }
+    g_ptr_array_sort(models, compare_models);
+    return models;
+}
+
+static void
+write_cpu(InvXmlOut *out, const Target *target, gboolean blockers)
+{
+    const InvCpuFacts *facts = &target->facts;
+    g_autoptr(GPtrArray) models = custom_models(facts->table);
+
+    inv_xml_out_open(out, "cpu");
+    write_follower_mode(out, "host-passthrough", "hostPassthroughMigratable", target->accelerator == INV_VIRT_KVM);
+    write_follower_mode(out, "maximum", "maximumMigratable", inv_cpu_table_find(facts->table, "max") != NULL);
+    write_host_model(out, facts);
+    open_mode(out, "custom", models->len > 0);
+    for (guint i = 0; i < models->len; i++)
+        write_model(out, facts, g_ptr_array_index(models, i), blockers);
+    inv_xml_out_close(out);
+    inv_xml_out_close(out);
+}
+
+/* What depends on a device of QEMU: the word of the XML, and the QOM types of which one must be there. */
+typedef struct {
+    const char *value;
+    const char *types[4];
+} DeviceValue;
+
+static const DeviceValue video_models[] = {
+    { "vga", { "VGA" } },
+    { "cirrus", { "cirrus-vga" } },
+    { "qxl", { "qxl-vga", "qxl" } },
+    { "virtio", { "virtio-vga", "virtio-gpu-pci", "virtio-gpu-ccw" } },
+    { "bochs", { "bochs-display" } },
+    { "ramfb", { "ramfb" } },
+};
+
+static const char *const virtio_blk[] = { "virtio-blk-pci", "virtio-blk-ccw", "virtio-blk-device", NULL };
+static const char *const virtio_rng[] = { "virtio-rng-pci", "virtio-rng-ccw", "virtio-rng-device", NULL };
+static const char *const virtio_serial[] = { "virtio-serial-pci", "virtio-serial-ccw", "virtio-serial-device", NULL };
+
+/* i440fx and isapc have IDE on board; every other machine type that Invar knows has none. */
+static gboolean
+has_ide(const Target *target)
+{
+    const char *name = target->machine->name;
+
+    return inv_guest_arch_is_x86(inv_emulator_arch(target->emulator)) &&
+           (g_str_has_prefix(name, "pc-i440fx-") || g_str_equal(name, "isapc")) &&
+           inv_emulator_has_device(target->emulator, "ide-hd");
+}
+
+static gboolean
+has_sata(const Target *target)
+{
+    return g_str_has_prefix(target->machine->name, "pc-") && inv_emulator_has_device(target->emulator, "ich9-ahci") &&
+           inv_emulator_has_device(target->emulator, "ide-hd");
+}
+
+static void
+write_disk(InvXmlOut *out, const Target *target)
+{
+    const char *buses[4] = { NULL };
+    guint n = 0;
+
+    if (has_ide(target))
+        buses[n++] = "ide";
+    if (has_any(target, virtio_blk))
+        buses[n++] = "virtio";
+    if (has_sata(target))
+        buses[n++] = "sata";
+    open_supported(out, "disk", n > 0);
+    if (n) {
+        WRITE_ENUM(out, "diskDevice", "disk", "cdrom");
+        write_enum(out, "bus", buses);
+    }
+    inv_xml_out_close(out);
+}
+
+static void
+write_video(InvXmlOut *out, const Target *target)
+{
+    const char *models[G_N_ELEMENTS(video_models) + 2] = { NULL };
+    guint n = 0;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(video_models); i++) {
+        if (has_any(target, video_models[i].types))
+            models[n++] = video_models[i].value;
+    }
+    models[n] = "none";
+    open_supported(out, "video", TRUE);
+    write_enum(out, "modelType", models);
+    inv_xml_out_close(out);
+}
+
+static void
+write_devices(InvXmlOut *out, const Target *target)
+{
+    gboolean rng = has_any(target, virtio_rng);
+    gboolean channel = has_any(target, virtio_serial);
+
+    inv_xml_out_open(out, "devices");
+    write_disk(out, target);
+    open_supported(out, "graphics", TRUE);
+    WRITE_ENUM(out, "type", "vnc");
+    inv_xml_out_close(out);
+    write_video(out, target);
+    write_supported(out, "hostdev", FALSE);
+    open_supported(out, "rng", rng);
+    if (rng) {
+        WRITE_ENUM(out, "model", "virtio");
+        WRITE_ENUM(out, "backendModel", "random");
+    }
+    inv_xml_out_close(out);
+    write_supported(out, "filesystem", FALSE);
+    write_supported(out, "tpm", FALSE);
+    write_supported(out, "redirdev", FALSE);
+    open_supported(out, "channel", channel);
+    if (channel)
+        WRITE_ENUM(out, "type", "pty", "unix");
+    inv_xml_out_close(out);
+    inv_xml_out_close(out);
+}
+
+/* Elements below <features>, <memoryBacking> and the like that Invar keeps and does not yet start are said to be so. */
+static void
+write_features(InvXmlOut *out)
+{
+    static const char *const names[] = {
+        "gic", "vmcoreinfo", "genid", "backingStoreInput", "backup", "sev", "sgx", "hyperv",
+    };
+
+    inv_xml_out_open(out, "features");
+    for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
+        write_supported(out, names[i], FALSE);
+    inv_xml_out_close(out);
+}
+
+char *
+inv_domain_capabilities_format_full(InvEmulators *emulators, const char *emulatorbin, const char *arch, const char *machine,
+                                    const char *virttype, gboolean blockers, guint deadline_ms, GError **error)
+{
+    gint64 end = g_get_monotonic_time() + (gint64)deadline_ms * 1000;
+    g_autoptr(InvXmlOut) out = NULL;
+    g_auto(Target) target = { NULL };
+
+    if (!target_find(&target, emulators, emulatorbin, arch, machine, virttype, TRUE, end, error))
+        return NULL;
+    out = inv_xml_out_new();
+    inv_xml_out_open(out, "domainCapabilities");
+    inv_xml_out_element(out, "path", inv_emulator_path(target.emulator));
+    inv_xml_out_element(out, "domain", target.accelerator == INV_VIRT_KVM ? "kvm" : "qemu");
+    inv_xml_out_element(out, "machine", target.machine->name);
+    inv_xml_out_element(out, "arch", inv_emulator_arch(target.emulator));
+    if (target.machine->max_cpus) {
+        inv_xml_out_open(out, "vcpu");
+        inv_xml_out_attribute_uint(out, "max", target.machine->max_cpus);
+        inv_xml_out_close(out);
+    }
+    write_supported(out, "iothreads", FALSE);
+    write_os(out);
+    write_cpu(out, &target, blockers);
+    write_supported(out, "memoryBacking", FALSE);
+    write_devices(out, &target);
+    write_features(out);
+    inv_xml_out_close(out);
+    return inv_xml_out_finish(out);
+}
+
+char *
+inv_domain_capabilities_format(InvEmulators *emulators, const char *emulatorbin, const char *arch, const char *machine,
+                               const char *virttype, guint deadline_ms, GError **error)
+{
+    return inv_domain_capabilities_format_full(emulators, emulatorbin, arch, machine, virttype,
+                                               LIBVIR_VERSION_NUMBER >= LIBVIRT_WITH_BLOCKERS, deadline_ms, error);
+}
+
+char **
+inv_cpu_model_names(InvEmulators *emulators, const char *arch, guint deadline_ms, GError **error)
+{
+    gint64 end = g_get_monotonic_time() + (gint64)deadline_ms * 1000;
+    g_autoptr(GPtrArray) models = NULL;
+    g_auto(Target) target = { NULL };
+    char **names;
+
+    if (!target_find(&target, emulators, NULL, arch, NULL, NULL, FALSE, end, error))
+        return NULL;
+    models = custom_models(target.facts.table);
+    names = g_new0(char *, models->len + 1);
+    for (guint i = 0; i < models->len; i++)
+        names[i] = g_strdup(((const InvCpuModel *)g_ptr_array_index(models, i))->name);
+    return names;
+}
