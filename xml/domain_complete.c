@@ -202,6 +202,9 @@ complete_controller(const InvDomain *domain, InvController *controller, InvPciLa
     if (controller->index < 0 && controller->model && g_str_has_prefix(controller->model, "ich9-"))
         controller->index = 0;
     if (controller->index < 0) {
+        /* Bus 0 is the root's alone. */
+        if (strcmp(controller->type, "pci") == 0 && controller->model && !g_str_has_suffix(controller->model, "-root"))
+            index = 1;
         while (inv_domain_find_controller(domain, controller->type, index))
             index++;
         controller->index = index;
