@@ -188,7 +188,7 @@ is_better(const Candidate *a, const Candidate *b)
 }
 
 const InvCpuModel *
-inv_cpu_nearest_model(const InvCpuFacts *facts, const char *vendor, const InvFeatureSet *target, gboolean usable_first)
+inv_cpu_nearest_model(const InvCpuFacts *facts, const char *vendor, const InvFeatureSet *target)
 {
     /* These follow the host or are empty: no description of a processor. */
     static const char *const no_models[] = { "host", "max", "base", NULL };
@@ -203,13 +203,8 @@ inv_cpu_nearest_model(const InvCpuFacts *facts, const char *vendor, const InvFea
         if (model->alias_of || !model->expansion || g_strv_contains(no_models, model->name) ||
             (vendor && g_strcmp0(inv_json_get_string(model->expansion->others, "vendor"), vendor) != 0))
             continue;
-        if (usable_first) {
-            gives = inv_cpu_model_gives(facts, model, comparable);
-            candidate.unusable = model->unavailable && *model->unavailable;
-        } else {
-            gives = inv_feature_set_copy(model->expansion->on);
-            inv_feature_set_intersect(gives, comparable);
-        }
+        gives = inv_cpu_model_gives(facts, model, comparable);
+        candidate.unusable = model->unavailable && *model->unavailable;
         candidate.deprecated = model->deprecated;
         candidate.unversioned = !is_versioned(model->name);
         candidate.changes = inv_feature_set_distance(gives, target);

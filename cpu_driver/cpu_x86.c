@@ -168,7 +168,7 @@ host_model(const InvCpuFacts *facts, const InvCpu *cpu, InvCpuRequest *request, 
 
     if (!target)
         return FALSE;
-    model = inv_cpu_nearest_model(facts, facts->host_vendor, target, TRUE);
+    model = inv_cpu_nearest_model(facts, facts->host_vendor, target);
     if (!model)
         return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
                              "mode='host-model': %s has no CPU model of the host's vendor (%s) on machine %s; take mode='maximum'",
@@ -338,5 +338,4 @@ const InvCpuDriver inv_cpu_driver_x86 = {
     .match = match,
     .properties = properties,
     .explain = explain,
-    .algebra = TRUE,
 };

@@ -26,7 +26,6 @@ typedef struct {
     /* Why QEMU filters @feature, and what would help. *@reason and *@remedy are owned by the caller. */
     void (*explain)(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuRequest *request, const char *feature,
                     InvLayer *layer, char **reason, char **remedy);
-    gboolean algebra; /* compare and baseline: expansions of named models tell all there is */
 } InvCpuDriver;
 
 extern const InvCpuDriver inv_cpu_driver_x86;
@@ -65,11 +64,9 @@ const InvCpuExpansion *inv_cpu_need_expansion(const InvCpuFacts *facts, const ch
 
 /*
  * The model of @vendor whose features are the fewest changes away from @target (comparable
- * features), versioned and not deprecated before others, usable on this host before others when
- * @usable_first. NULL when there is none with an expansion. Borrowed.
+ * features), usable on this host, not deprecated and versioned before others. NULL when there is none with an expansion. Borrowed.
  */
-const InvCpuModel *inv_cpu_nearest_model(const InvCpuFacts *facts, const char *vendor, const InvFeatureSet *target,
-                                         gboolean usable_first);
+const InvCpuModel *inv_cpu_nearest_model(const InvCpuFacts *facts, const char *vendor, const InvFeatureSet *target);
 
 /* The comparable features of @model that are not filtered on this host: a new set, owned by the caller. */
 InvFeatureSet *inv_cpu_model_gives(const InvCpuFacts *facts, const InvCpuModel *model, const InvFeatureSet *comparable);
