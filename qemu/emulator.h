@@ -36,6 +36,17 @@ InvEmulator *inv_emulators_get(InvEmulators *emulators, const char *path, const 
 /* Probes all that are found, several at once; a failed one is logged and remembered with its error. Of InvEmulator, owned. */
 GPtrArray *inv_emulators_probe_all(InvEmulators *emulators, guint deadline_ms);
 
+/*
+ * Forgets what is known of the emulator at @path, or (NULL) of all, in memory and in the cache,
+ * remembered failures included: the next call asks QEMU.
+ */
+void inv_emulators_refresh(InvEmulators *emulators, const char *path);
+
+/* The dictionary of an architecture, loaded once; borrowed. NULL with an error when its files are damaged. */
+const InvCpuMap *inv_emulators_map(InvEmulators *emulators, const char *arch, GError **error);
+/* The feature names that all facts of these emulators share; borrowed. */
+InvFeatureNames *inv_emulators_names(InvEmulators *emulators);
+
 InvEmulator *inv_emulator_ref(InvEmulator *emulator);
 void inv_emulator_unref(InvEmulator *emulator);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvEmulator, inv_emulator_unref)
@@ -73,7 +84,8 @@ gboolean inv_emulator_has_device(const InvEmulator *emulator, const char *type);
 /*
  * Facts for decisions about one accelerator and machine (canonical). @expansions: with the full
  * expansion of every model (host-model, fleet), else definitions and the host's expansion only.
- * Whatever the facts point to is owned by the emulator's caches and lives as long as @emulator.
+ * Whatever the facts point to is owned by the emulator's caches and lives as long as @emulator and
+ * the InvEmulators that it is from. `default_check` is the caller's to set.
  */
 gboolean inv_emulator_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, gboolean expansions,
                                 guint deadline_ms, InvCpuFacts *facts, GError **error);

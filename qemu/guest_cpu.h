@@ -14,4 +14,10 @@ G_BEGIN_DECLS
 InvGuestCpu *inv_guest_cpu_read(InvQmp *qmp, const char *arch, const InvCpuMap *map, InvFeatureNames *names,
                                 const char *machine, const char *cpu_argument, guint deadline_ms, GError **error);
 
+/*
+ * The canonical text of QEMU's feature-words: "LEAF.SUBLEAF.REGISTER=BITS" in hexadecimal, sorted,
+ * without the bits that follow the topology (ht, cmp-legacy). Owned by the caller.
+ */
+char *inv_guest_cpu_words(const InvJson *feature_words);
+
 G_END_DECLS

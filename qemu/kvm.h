@@ -18,6 +18,8 @@ typedef enum {
  * NULL: a sentence for people, owned by the caller. Safe from any thread.
  */
 InvKvmState inv_kvm_state(char **reason);
+/* The same of any device file. */
+InvKvmState inv_kvm_state_of(const char *path, char **reason);
 const char *inv_kvm_state_to_string(InvKvmState state); /* "works", "absent", "forbidden", "broken" */
 
 /* One line that changes when what KVM can give may have changed: state, kernel release, module parameters. Owned by the caller. */

@@ -16,10 +16,15 @@ G_BEGIN_DECLS
 typedef struct InvQmp InvQmp;
 
 #define INV_QMP_MAX_REPLY (16u * 1024 * 1024)
+/* Part of the message of every error whose cause is that QEMU hung up, and not we. */
+#define INV_QMP_HUNG_UP "QEMU closed its monitor"
 /* What a call gets when nothing speaks for another figure. */
 #define INV_QMP_DEADLINE_MS 30000u
 
-/* Both run on the I/O thread and must not block. @data of an event may be NULL; it is borrowed. */
+/*
+ * Both run on the I/O thread and must not block. @data of an event may be NULL; it is borrowed. They
+ * may run before inv_qmp_new() has returned, but only when it succeeds. They may close the connection.
+ */
 typedef void (*InvQmpEvent)(InvQmp *qmp, const char *event, const InvJson *data, gint64 seconds, gint64 microseconds,
                             gpointer user_data);
 /* Once, when the connection is gone for whatever reason, @error says which. Never after inv_qmp_close(). */
@@ -35,7 +40,10 @@ InvQmp *inv_qmp_ref(InvQmp *qmp);
 void inv_qmp_unref(InvQmp *qmp);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvQmp, inv_qmp_unref)
 
-/* Closes the socket; calls that wait fail. No callback runs once it has returned. */
+/*
+ * Closes the socket; calls that wait fail. No callback runs once it has returned, so its caller must
+ * hold no lock that a callback takes. Dropping the last reference closes too.
+ */
 void inv_qmp_close(InvQmp *qmp);
 gboolean inv_qmp_is_open(InvQmp *qmp);
 const InvJson *inv_qmp_greeting(const InvQmp *qmp);

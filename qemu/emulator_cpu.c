@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What an emulator can give as a CPU: one QEMU process per machine type and accelerator, or per dry run. */
+#include "qemu/emulator_private.h"
+
+#include "qemu/probe_process.h"
+#include "util/error.h"
+
+#include <string.h>
+
+/* QEMU's largest table (ppc64) has 417 models. */
+#define MAX_EXPANSIONS 4096u
+
+void
+inv_machine_facts_free(InvMachineFacts *facts)
+{
+    if (!facts)
+        return;
+    inv_cpu_table_unref(facts->table);
+    inv_feature_set_free(facts->hardware);
+    g_free(facts->default_model);
+    g_free(facts);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvMachineFacts, inv_machine_facts_free)
+
+static const char *
+accelerator_name(InvVirtType accelerator)
+{
+    switch (accelerator) {
+    case INV_VIRT_QEMU:
+        return "tcg";
+    case INV_VIRT_KVM:
+        return "kvm";
+    }
+    return "tcg";
+}
+
+/* The model that stands for all that this accelerator can give. */
+static const char *
+host_model_name(InvVirtType accelerator)
+{
+    switch (accelerator) {
+    case INV_VIRT_QEMU:
+        return "max";
+    case INV_VIRT_KVM:
+        return "host";
+    }
+    return "max";
+}
+
+typedef struct {
+    InvEmulator *emulator;
+    const InvCpuMap *map;
+    InvVirtType accelerator;
+    const char *machine;
+    gboolean expansions;
+    const char *cpu_argument; /* dry runs only; may be NULL */
+    const char *subject;
+    const char *key;
+} Question;
+
+static InvProbeProcess *
+start(const Question *question, gint64 end, GError **error)
+{
+    const char *const arguments[] = { "-machine", question->machine, "-accel", accelerator_name(question->accelerator),
+                                      question->cpu_argument ? "-cpu" : NULL, question->cpu_argument, NULL };
+
+    return inv_probe_process_start(question->emulator->emulators->io, question->emulator->path, arguments, end, error);
+}
+
+/* QEMU's type of the machine's default CPU under this accelerator, or NULL. */
+static const char *
+default_type(const InvJson *machines, const char *machine)
+{
+    for (guint i = 0; i < inv_json_size(machines); i++) {
+        if (g_strcmp0(inv_json_get_string(inv_json_at(machines, i), "name"), machine) == 0)
+            return inv_json_get_string(inv_json_at(machines, i), "default-cpu-type");
+    }
+    return NULL;
+}
+
+static InvJson *
+expansion_arguments(const char *model)
+{
+    InvJson *arguments = inv_json_new_object();
+    InvJson *json = inv_json_new_object();
+
+    inv_json_object_set_string(arguments, "type", "full");
+    inv_json_object_set_string(json, "name", model);
+    inv_json_object_set(arguments, "model", json);
+    return arguments;
+}
+
+static void
+take_expansion(const Question *question, InvCpuTable *table, const char *model, const InvJson *reply)
+{
+    const InvJson *props = inv_json_get(inv_json_get(reply, "model"), "props");
+    const InvJson *deprecated = inv_json_get(reply, "deprecated-props");
+    InvCpuExpansion *expansion;
+
+    if (!props)
+        return;
+    expansion = inv_cpu_expansion_new(question->map, question->emulator->emulators->names, props);
+    if (deprecated)
+        inv_cpu_expansion_set_deprecated(expansion, question->map, deprecated);
+    inv_cpu_table_set_expansion(table, model, expansion);
+}
+
+/* Expansions that this QEMU does not give are absent from the table; only a lost connection is an error. */
+static gboolean
+expand(const Question *question, InvQmp *qmp, InvCpuTable *table, gint64 end, GError **error)
+{
+    g_autoptr(GPtrArray) models = g_ptr_array_new();
+    g_autoptr(GPtrArray) arguments = g_ptr_array_new_with_free_func((GDestroyNotify)inv_json_free);
+    g_autofree InvQmpCommand *commands = NULL;
+    g_autofree InvJson **replies = NULL;
+    gboolean ok;
+
+    for (guint i = 0; i < inv_cpu_table_size(table) && models->len < MAX_EXPANSIONS; i++) {
+        const InvCpuModel *model = inv_cpu_table_at(table, i);
+
+        if (question->expansions || strcmp(model->name, host_model_name(question->accelerator)) == 0)
+            g_ptr_array_add(models, model->name);
+    }
+    commands = g_new0(InvQmpCommand, models->len + 1);
+    replies = g_new0(InvJson *, models->len + 1);
+    for (guint i = 0; i < models->len; i++) {
+        g_ptr_array_add(arguments, expansion_arguments(g_ptr_array_index(models, i)));
+        commands[i] = (InvQmpCommand){ "query-cpu-model-expansion", g_ptr_array_index(arguments, i) };
+    }
+    ok = inv_qmp_call_many(qmp, commands, models->len, inv_deadline_left(end), replies, NULL, error);
+    for (guint i = 0; i < models->len; i++) {
+        take_expansion(question, table, g_ptr_array_index(models, i), replies[i]);
+        inv_json_free(replies[i]);
+    }
+    return ok;
+}
+
+/* riscv64 before 9.0 has no such command: a table without models. */
+static gboolean
+define(const Question *question, InvCpuTable *table, const InvJson *definitions, const GError *refused, GError **error)
+{
+    g_autoptr(InvJson) none = inv_json_new_array();
+
+    if (!definitions && refused && refused->code != VIR_ERR_OPERATION_UNSUPPORTED)
+        return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", refused->message);
+    return inv_cpu_table_set_definitions(table, question->map, definitions ? definitions : none, error);
+}
+
+/* What is cached of a machine: its table and its default CPU's type. */
+static InvJson *
+ask_machine(const Question *question, InvQmp *qmp, gint64 end, GError **error)
+{
+    const InvQmpCommand commands[] = { { "query-cpu-definitions", NULL }, { "query-machines", NULL } };
+    g_autoptr(InvCpuTable) table = inv_cpu_table_new(question->emulator->arch, question->machine, question->emulator->emulators->names);
+    InvJson *replies[G_N_ELEMENTS(commands)] = { NULL };
+    GError *refused[G_N_ELEMENTS(commands)] = { NULL };
+    InvJson *json = NULL;
+
+    if (inv_qmp_call_many(qmp, commands, G_N_ELEMENTS(commands), inv_deadline_left(end), replies, refused, error) &&
+        define(question, table, replies[0], refused[0], error) && expand(question, qmp, table, end, error)) {
+        json = inv_json_new_object();
+        inv_json_object_set(json, "table", inv_cpu_table_to_json(table));
+        inv_json_object_set_string(json, "default-type", default_type(replies[1], question->machine));
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(commands); i++) {
+        inv_json_free(replies[i]);
+        g_clear_error(&refused[i]);
+    }
+    return json;
+}
+
+static char *
+default_model(const InvCpuTable *table, const char *type)
+{
+    for (guint i = 0; type && i < inv_cpu_table_size(table); i++) {
+        const InvCpuModel *model = inv_cpu_table_at(table, i);
+
+        if (g_strcmp0(model->type_name, type) == 0)
+            return g_strdup(model->name);
+    }
+    return inv_cpu_type_to_model(type);
+}
+
+static InvMachineFacts *
+facts_from_json(const Question *question, const InvJson *json, GError **error)
+{
+    g_autoptr(InvMachineFacts) facts = g_new0(InvMachineFacts, 1);
+    const char *arch = question->emulator->arch;
+    InvFeatureNames *names = question->emulator->emulators->names;
+
+    facts->table = inv_cpu_table_from_json(inv_json_get(json, "table"), names, error);
+    if (!facts->table)
+        return NULL;
+    facts->default_model = default_model(facts->table, inv_json_get_string(json, "default-type"));
+    facts->host = inv_cpu_table_find(facts->table, host_model_name(question->accelerator));
+    if (facts->host && facts->host->expansion)
+        facts->host_vendor = inv_json_get_string(facts->host->expansion->others, "vendor");
+    facts->hardware = inv_host_cpuid(question->map, names, arch);
+    return g_steal_pointer(&facts);
+}
+
+/* The answers with all expansions serve who asks for the definitions only. */
+static InvJson *
+cached_machine(const Question *question)
+{
+    InvJson *json = inv_emulator_cached(question->emulator, question->subject, question->key);
+
+    if (!json && !question->expansions) {
+        g_autofree char *larger = g_strdup_printf("%s %s expansions", accelerator_name(question->accelerator), question->machine);
+
+        json = inv_emulator_cached(question->emulator, larger, question->key);
+    }
+    return json;
+}
+
+static gpointer
+get_machine_facts(gpointer user_data, gint64 end, GError **error)
+{
+    const Question *question = user_data;
+    g_autoptr(InvJson) json = cached_machine(question);
+    g_autoptr(InvMachineFacts) facts = json ? facts_from_json(question, json, NULL) : NULL;
+
+    if (!facts) {
+        g_autoptr(InvProbeProcess) process = start(question, end, error);
+
+        g_clear_pointer(&json, inv_json_free);
+        if (!process)
+            return NULL;
+        json = ask_machine(question, inv_probe_process_qmp(process), end, error);
+        if (!json) {
+            inv_probe_process_explain(process, error);
+            return NULL;
+        }
+        facts = facts_from_json(question, json, error);
+        if (!facts)
+            return NULL;
+        inv_emulator_cache(question->emulator, question->subject, question->key, json);
+    }
+    g_mutex_lock(&question->emulator->lock);
+    g_ptr_array_add(question->emulator->all_facts, facts);
+    g_mutex_unlock(&question->emulator->lock);
+    return g_steal_pointer(&facts);
+}
+
+/* Fills what all questions need; @machine becomes canonical. */
+static gboolean
+prepare(Question *question, GError **error)
+{
+    const InvMachine *machine = inv_emulator_find_machine(question->emulator, question->machine, error);
+
+    if (!machine)
+        return FALSE;
+    question->machine = machine->name;
+    question->map = inv_emulators_map(question->emulator->emulators, question->emulator->arch, error);
+    return question->map != NULL;
+}
+
+gboolean
+inv_emulator_probed_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, gboolean expansions,
+                              guint deadline_ms, InvCpuFacts *facts, GError **error)
+{
+    Question question = { .emulator = emulator, .accelerator = accelerator, .machine = machine, .expansions = expansions };
+    g_autofree char *key = inv_emulator_key(emulator, accelerator);
+    g_autofree char *subject = NULL;
+    const InvMachineFacts *found;
+
+    if (!prepare(&question, error))
+        return FALSE;
+    subject = g_strdup_printf("%s %s %s", accelerator_name(accelerator), question.machine, expansions ? "expansions" : "definitions");
+    question.subject = subject;
+    question.key = key;
+    found = inv_answers_ask(emulator->machine_facts, subject, key, deadline_ms, get_machine_facts, &question, error);
+    if (!found) {
+        g_prefix_error(error, "machine type %s under %s: ", question.machine, accelerator_name(accelerator));
+        return FALSE;
+    }
+    *facts = (InvCpuFacts){
+        .map = question.map,
+        .table = found->table,
+        .arch = emulator->arch,
+        .emulator = emulator->display,
+        .accelerator = accelerator,
+        .machine = question.machine,
+        .default_model = found->default_model,
+        .host = found->host ? found->host->expansion : NULL,
+        .host_unavailable = found->host ? (const char *const *)found->host->unavailable : NULL,
+        .hardware = found->hardware,
+        .host_vendor = found->host_vendor,
+    };
+    return TRUE;
+}
+
+gboolean
+inv_emulator_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, gboolean expansions, guint deadline_ms,
+                       InvCpuFacts *facts, GError **error)
+{
+    return inv_emulator_check_accelerator(emulator, accelerator, error) &&
+        inv_emulator_probed_cpu_facts(emulator, accelerator, machine, expansions, deadline_ms, facts, error);
+}
+
+/* Only x86 has the property: elsewhere the answer is null, "does not say". */
+static InvJson *
+ask_unavailable(const Question *question, InvQmp *qmp, gint64 end, GError **error)
+{
+    g_autofree char *path = inv_first_cpu_path(qmp, end, error);
+    g_autoptr(InvJson) arguments = inv_json_new_object();
+    g_autoptr(InvJson) reply = NULL;
+    g_autoptr(InvJson) json = NULL;
+    const InvQmpCommand command = { "qom-get", arguments };
+    GError *refused = NULL;
+
+    if (!path)
+        return NULL;
+    inv_json_object_set_string(arguments, "path", path);
+    inv_json_object_set_string(arguments, "property", "unavailable-features");
+    if (!inv_qmp_call_many(qmp, &command, 1, inv_deadline_left(end), &reply, &refused, error))
+        return NULL;
+    g_clear_error(&refused);
+    json = inv_json_new_object();
+    if (inv_json_type(reply) == INV_JSON_ARRAY) {
+        g_auto(GStrv) list = inv_cpu_names_to_libvirt(question->map, reply);
+
+        inv_json_object_set_strv(json, "unavailable", (const char *const *)list);
+    } else {
+        inv_json_object_set(json, "unavailable", inv_json_new_null());
+    }
+    return g_steal_pointer(&json);
+}
+
+static gpointer
+get_dry_run(gpointer user_data, gint64 end, GError **error)
+{
+    const Question *question = user_data;
+    g_autoptr(InvJson) json = inv_emulator_cached(question->emulator, question->subject, question->key);
+    g_autoptr(InvProbeProcess) process = NULL;
+
+    if (json && inv_json_get(json, "unavailable"))
+        return g_steal_pointer(&json);
+    g_clear_pointer(&json, inv_json_free);
+    process = start(question, end, error);
+    if (!process)
+        return NULL;
+    json = ask_unavailable(question, inv_probe_process_qmp(process), end, error);
+    if (!json) {
+        inv_probe_process_explain(process, error);
+        return NULL;
+    }
+    inv_emulator_cache(question->emulator, question->subject, question->key, json);
+    return g_steal_pointer(&json);
+}
+
+gboolean
+inv_emulator_dry_run(InvEmulator *emulator, InvVirtType accelerator, const char *machine, const char *cpu_argument, guint deadline_ms,
+                     char ***unavailable, GError **error)
+{
+    Question question = { .emulator = emulator, .accelerator = accelerator, .machine = machine, .cpu_argument = cpu_argument };
+    g_autofree char *key = NULL;
+    g_autofree char *subject = NULL;
+    g_autoptr(InvJson) json = NULL;
+
+    if (!inv_emulator_check_accelerator(emulator, accelerator, error) || !prepare(&question, error))
+        return FALSE;
+    key = inv_emulator_key(emulator, accelerator);
+    subject = g_strdup_printf("%s %s dry-run %s", accelerator_name(accelerator), question.machine, cpu_argument ? cpu_argument : "");
+    question.subject = subject;
+    question.key = key;
+    json = inv_answers_ask(emulator->dry_runs, subject, key, deadline_ms, get_dry_run, &question, error);
+    if (!json) {
+        g_prefix_error(error, "CPU '%s' on machine type %s under %s: ", cpu_argument ? cpu_argument : "of the machine",
+                       question.machine, accelerator_name(accelerator));
+        return FALSE;
+    }
+    *unavailable = inv_json_type(inv_json_get(json, "unavailable")) == INV_JSON_ARRAY ? inv_json_get_strv(json, "unavailable") : NULL;
+    return TRUE;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "qemu/answers.h"
+#include "qemu/emulator.h"
+#include "qemu/qmp.h"
+
+#include <glib.h>
+#include <sys/stat.h>
+
+G_BEGIN_DECLS
+
+/* Shared by the files that make up an emulator; nobody else includes this. */
+
+struct InvEmulators {
+    InvIoThread *io; /* borrowed, like the cache */
+    InvCache *cache;
+    char **search;
+    InvAnswers *emulators;  /* path → InvEmulator */
+    InvFeatureNames *names;
+    GMutex lock;
+    GHashTable *maps;       /* arch → InvCpuMap; guarded by lock */
+    GHashTable *distrusted; /* set of paths whose cached texts are not to be used; guarded by lock */
+};
+
+struct InvEmulator {
+    gatomicrefcount refs;
+    /* immutable once probed */
+    InvEmulators *emulators; /* borrowed */
+    char *path;
+    char *state;             /* of the binary: what every answer depends on */
+    gboolean distrust_cache; /* refreshed: ask QEMU, whatever the cache says */
+    char *arch;
+    guint major, minor, micro;
+    char *version_text, *package;
+    char *display;           /* "QEMU 7.2.22" */
+    gboolean has_kvm, has_tcg;
+    GPtrArray *machines;     /* of InvMachine, canonical names, no name twice */
+    GHashTable *machine_of;  /* name or alias → InvMachine */
+    GHashTable *devices;     /* set */
+
+    InvAnswers *machine_facts; /* "kvm pc-q35-7.2 expansions" → InvMachineFacts, which lives in all_facts */
+    InvAnswers *dry_runs;      /* "kvm pc-q35-7.2 MODEL,props" → InvDryRun */
+    GMutex lock;
+    GPtrArray *all_facts;      /* of InvMachineFacts: also those that have been superseded; guarded by lock */
+};
+
+/* What one QEMU process told about a machine type. Immutable once made. */
+typedef struct {
+    InvCpuTable *table;
+    char *default_model;        /* or NULL */
+    const InvCpuModel *host;    /* "host" or "max", of the table, or NULL */
+    InvFeatureSet *hardware;    /* or NULL */
+    const char *host_vendor;    /* or NULL */
+} InvMachineFacts;
+
+void inv_machine_facts_free(InvMachineFacts *facts);
+
+/* Probes the binary with one process on machine "none". @state as in InvEmulator. emulator_basic.c */
+InvEmulator *inv_emulator_probe(InvEmulators *emulators, const char *path, const char *state, gint64 end, GError **error);
+
+/* The key under which answers for @accelerator are cached; INV_VIRT_QEMU for what no accelerator has a part in. */
+char *inv_emulator_key(const InvEmulator *emulator, InvVirtType accelerator);
+
+/* A text of the cache as JSON, or NULL: absent, not to be trusted, or damaged. */
+InvJson *inv_emulator_cached(InvEmulator *emulator, const char *what, const char *key);
+void inv_emulator_cache(InvEmulator *emulator, const char *what, const char *key, const InvJson *json);
+
+/* As inv_emulator_cpu_facts() without a look at whether KVM works here. */
+gboolean inv_emulator_probed_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, gboolean expansions,
+                                       guint deadline_ms, InvCpuFacts *facts, GError **error);
+
+/* The part of a QOM type's name that is the CPU model: "Nehalem-v1-x86_64-cpu" → "Nehalem-v1". Owned by the caller. */
+char *inv_cpu_type_to_model(const char *type);
+
+/* The QOM path of CPU 0 of a machine that QEMU made; owned by the caller. guest_cpu.c */
+char *inv_first_cpu_path(InvQmp *qmp, gint64 end, GError **error);
+
+/* The features of this host's own processor that CPUID shows, or NULL when it is not of @arch. host_cpuid.c */
+InvFeatureSet *inv_host_cpuid(const InvCpuMap *map, InvFeatureNames *names, const char *arch);
+
+/* The linker's build id of an ELF file in hexadecimal digits, or NULL: none, or no ELF file. build_id.c */
+char *inv_build_id_read(const char *path);
+
+G_END_DECLS

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The emulators of this host: where they are, and which of them are known. */
+#include "qemu/emulator_private.h"
+
+#include "util/error.h"
+#include "util/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#define EMULATOR_PREFIX "qemu-system-"
+/* Red Hat's name of the one for the host's own architecture. */
+#define NATIVE_EMULATOR "qemu-kvm"
+/* Each probe keeps one processor busy. */
+#define MAX_PROBES_AT_ONCE 8u
+
+static char **
+default_search(void)
+{
+    static const char *const always[] = { "/usr/bin", "/usr/libexec", "/usr/local/bin" };
+    g_auto(GStrv) path = g_strsplit(g_getenv("PATH") ?: "", G_SEARCHPATH_SEPARATOR_S, -1);
+    g_autoptr(GPtrArray) folders = g_ptr_array_new_with_free_func(g_free);
+
+    /* A relative folder would mean another one for every working directory. */
+    for (char **folder = path; *folder; folder++) {
+        if (g_path_is_absolute(*folder))
+            g_ptr_array_add(folders, g_strdup(*folder));
+    }
+    for (guint i = 0; i < G_N_ELEMENTS(always); i++)
+        g_ptr_array_add(folders, g_strdup(always[i]));
+    g_ptr_array_add(folders, NULL);
+    return (char **)g_ptr_array_steal(folders, NULL);
+}
+
+static gpointer
+copy_emulator(gpointer value)
+{
+    return inv_emulator_ref(value);
+}
+
+InvEmulators *
+inv_emulators_new(InvIoThread *io, InvCache *cache, const char *const *search, const char *scratch)
+{
+    InvEmulators *emulators = g_new0(InvEmulators, 1);
+
+    emulators->io = io;
+    emulators->cache = cache;
+    emulators->search = search ? g_strdupv((char **)search) : default_search();
+    emulators->emulators = inv_answers_new(copy_emulator, (GDestroyNotify)inv_emulator_unref, 0);
+    emulators->names = inv_feature_names_new();
+    emulators->maps = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)inv_cpu_map_free);
+    emulators->distrusted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_mutex_init(&emulators->lock);
+    return emulators;
+}
+
+void
+inv_emulators_free(InvEmulators *emulators)
+{
+    if (!emulators)
+        return;
+    inv_answers_free(emulators->emulators);
+    g_hash_table_unref(emulators->distrusted);
+    g_hash_table_unref(emulators->maps);
+    inv_feature_names_free(emulators->names);
+    g_mutex_clear(&emulators->lock);
+    g_strfreev(emulators->search);
+    g_free(emulators);
+}
+
+InvFeatureNames *
+inv_emulators_names(InvEmulators *emulators)
+{
+    return emulators->names;
+}
+
+const InvCpuMap *
+inv_emulators_map(InvEmulators *emulators, const char *arch, GError **error)
+{
+    InvCpuMap *map;
+
+    g_mutex_lock(&emulators->lock);
+    map = g_hash_table_lookup(emulators->maps, arch);
+    if (!map) {
+        map = inv_cpu_map_load(inv_cpu_map_default_folder(), arch, error);
+        if (map)
+            g_hash_table_insert(emulators->maps, g_strdup(arch), map);
+    }
+    g_mutex_unlock(&emulators->lock);
+    return map;
+}
+
+static gboolean
+is_emulator_file(const char *path)
+{
+    struct stat info;
+
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode) && access(path, X_OK) == 0;
+}
+
+static void
+list_folder(const char *folder, GHashTable *seen, GPtrArray *paths)
+{
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    struct stat info;
+    const char *entry;
+
+    /* /bin may be /usr/bin by another name. */
+    if (!dir || stat(folder, &info) < 0 ||
+        !g_hash_table_add(seen, g_strdup_printf("%ju:%ju", (uintmax_t)info.st_dev, (uintmax_t)info.st_ino)))
+        return;
+    while ((entry = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(folder, entry, NULL);
+
+        if ((g_str_has_prefix(entry, EMULATOR_PREFIX) || strcmp(entry, NATIVE_EMULATOR) == 0) && is_emulator_file(path))
+            g_ptr_array_add(paths, g_steal_pointer(&path));
+    }
+}
+
+static int
+compare_paths(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+char **
+inv_emulators_list(InvEmulators *emulators)
+{
+    g_autoptr(GHashTable) seen = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    g_autoptr(GPtrArray) paths = g_ptr_array_new_with_free_func(g_free);
+
+    for (char **folder = emulators->search; *folder; folder++)
+        list_folder(*folder, seen, paths);
+    g_ptr_array_sort(paths, compare_paths);
+    g_ptr_array_add(paths, NULL);
+    return (char **)g_ptr_array_steal(paths, NULL);
+}
+
+/* libvirt's name of an architecture to the one in the names of QEMU's binaries. */
+static const char *
+target_of_arch(const char *arch)
+{
+    if (strcmp(arch, "i686") == 0 || strcmp(arch, "i586") == 0 || strcmp(arch, "i486") == 0)
+        return "i386";
+    if (g_str_has_prefix(arch, "armv"))
+        return "arm";
+    return arch;
+}
+
+static char *
+find_for_arch(InvEmulators *emulators, const char *arch, const char *native, GError **error)
+{
+    g_autofree char *name = g_strconcat(EMULATOR_PREFIX, target_of_arch(arch), NULL);
+    const char *const names[] = { name, strcmp(arch, native) == 0 ? NATIVE_EMULATOR : NULL };
+
+    for (guint i = 0; i < G_N_ELEMENTS(names) && names[i]; i++) {
+        for (char **folder = emulators->search; *folder; folder++) {
+            g_autofree char *path = g_build_filename(*folder, names[i], NULL);
+
+            if (is_emulator_file(path))
+                return g_steal_pointer(&path);
+        }
+    }
+    inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "there is no emulator for %s on this host: install a package that has '%s'", arch,
+                  name);
+    return NULL;
+}
+
+/* The kernel would refuse it too, but a shell might be started instead. */
+static gboolean
+check_is_program(const char *path, GError **error)
+{
+    inv_autofd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    char magic[4] = { 0 };
+
+    /* A program that may be run but not read is a program. */
+    if (fd < 0 || (read(fd, magic, sizeof(magic)) >= 2 && (memcmp(magic, "\177ELF", 4) == 0 || memcmp(magic, "#!", 2) == 0)))
+        return TRUE;
+    return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' is no program, neither an ELF file nor a script", path);
+}
+
+/* The state of the file, without its content: what costs one stat() only. */
+static char *
+stat_state(const char *path, GError **error)
+{
+    struct stat info;
+
+    if (!g_path_is_absolute(path))
+        return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' is not given by its absolute path", path), NULL;
+    if (stat(path, &info) < 0) {
+        if (errno == ENOENT || errno == ENOTDIR)
+            inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' does not exist", path);
+        else
+            inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' cannot be looked at: %s", path, g_strerror(errno));
+        return NULL;
+    }
+    if (S_ISDIR(info.st_mode))
+        return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' is a folder", path), NULL;
+    if (!S_ISREG(info.st_mode))
+        return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' is not a regular file", path), NULL;
+    if (access(path, X_OK) < 0)
+        return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' is not executable for the user that runs the daemon", path), NULL;
+    return g_strdup_printf("size %jd, changed %jd.%09ld and %jd.%09ld, file %ju:%ju", (intmax_t)info.st_size,
+                           (intmax_t)info.st_mtim.tv_sec, info.st_mtim.tv_nsec, (intmax_t)info.st_ctim.tv_sec,
+                           info.st_ctim.tv_nsec, (uintmax_t)info.st_dev, (uintmax_t)info.st_ino);
+}
+
+typedef struct {
+    InvEmulators *emulators;
+    const char *path;
+    const char *state;
+} Wanted;
+
+static gpointer
+probe(gpointer user_data, gint64 end, GError **error)
+{
+    const Wanted *wanted = user_data;
+    g_autofree char *build_id = NULL;
+    g_autofree char *state = NULL;
+
+    if (!check_is_program(wanted->path, error))
+        return NULL;
+    build_id = inv_build_id_read(wanted->path);
+    state = g_strdup_printf("%s, build %s", wanted->state, build_id ? build_id : "without id");
+    return inv_emulator_probe(wanted->emulators, wanted->path, state, end, error);
+}
+
+static gboolean
+serves_arch(const InvEmulator *emulator, const char *arch)
+{
+    return strcmp(emulator->arch, arch) == 0 || (strcmp(emulator->arch, "ppc64") == 0 && strcmp(arch, "ppc64le") == 0) ||
+        strcmp(target_of_arch(emulator->arch), target_of_arch(arch)) == 0;
+}
+
+InvEmulator *
+inv_emulators_get(InvEmulators *emulators, const char *path, const char *arch, guint deadline_ms, GError **error)
+{
+    g_autofree char *found = NULL;
+    g_autofree char *state = NULL;
+    g_autoptr(InvEmulator) emulator = NULL;
+    struct utsname host;
+    Wanted wanted;
+
+    if (!path) {
+        if (uname(&host) < 0)
+            return inv_error_set_errno(error, errno, "cannot tell the architecture of this host"), NULL;
+        found = find_for_arch(emulators, arch ? arch : host.machine, host.machine, error);
+        if (!found)
+            return NULL;
+        path = found;
+    }
+    state = stat_state(path, error);
+    if (!state)
+        return NULL;
+    wanted = (Wanted){ .emulators = emulators, .path = path, .state = state };
+    emulator = inv_answers_ask(emulators->emulators, path, state, deadline_ms, probe, &wanted, error);
+    if (emulator && arch && !serves_arch(emulator, arch)) {
+        inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' is for %s, not for %s", path, emulator->arch, arch);
+        return NULL;
+    }
+    return g_steal_pointer(&emulator);
+}
+
+void
+inv_emulators_refresh(InvEmulators *emulators, const char *path)
+{
+    g_auto(GStrv) all = path ? NULL : inv_emulators_list(emulators);
+
+    g_mutex_lock(&emulators->lock);
+    if (path)
+        g_hash_table_add(emulators->distrusted, g_strdup(path));
+    for (char **each = all; each && *each; each++)
+        g_hash_table_add(emulators->distrusted, g_strdup(*each));
+    g_mutex_unlock(&emulators->lock);
+    inv_answers_forget(emulators->emulators, path);
+}
+
+typedef struct {
+    InvEmulators *emulators;
+    guint deadline_ms;
+    GMutex lock;
+    GPtrArray *found; /* guarded by lock */
+} ProbeAll;
+
+static void
+probe_one(gpointer data, gpointer user_data)
+{
+    ProbeAll *all = user_data;
+    const char *path = data;
+    g_autoptr(GError) error = NULL;
+    InvEmulator *emulator = inv_emulators_get(all->emulators, path, NULL, all->deadline_ms, &error);
+
+    if (!emulator) {
+        g_message("no use can be made of '%s': %s", path, error->message);
+        return;
+    }
+    g_mutex_lock(&all->lock);
+    g_ptr_array_add(all->found, emulator);
+    g_mutex_unlock(&all->lock);
+}
+
+static int
+compare_emulators(gconstpointer a, gconstpointer b)
+{
+    return strcmp((*(const InvEmulator *const *)a)->path, (*(const InvEmulator *const *)b)->path);
+}
+
+GPtrArray *
+inv_emulators_probe_all(InvEmulators *emulators, guint deadline_ms)
+{
+    g_auto(GStrv) paths = inv_emulators_list(emulators);
+    ProbeAll all = { .emulators = emulators, .deadline_ms = deadline_ms };
+    GThreadPool *pool;
+
+    all.found = g_ptr_array_new_with_free_func((GDestroyNotify)inv_emulator_unref);
+    g_mutex_init(&all.lock);
+    pool = g_thread_pool_new(probe_one, &all, (int)CLAMP(g_get_num_processors(), 1, MAX_PROBES_AT_ONCE), FALSE, NULL);
+    for (char **path = paths; *path; path++)
+        g_thread_pool_push(pool, *path, NULL);
+    g_thread_pool_free(pool, FALSE, TRUE);
+    g_mutex_clear(&all.lock);
+    g_ptr_array_sort(all.found, compare_emulators);
+    return all.found;
+}

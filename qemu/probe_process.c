@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "qemu/probe_process.h"
+
+#include "util/error.h"
+#include "util/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glib-unix.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* The descriptor under which QEMU finds its monitor. */
+#define MONITOR_FD 3
+/* How much of QEMU's standard error an error message may carry. */
+#define MAX_WORDS 4096u
+/* A QEMU that closed its monitor is ending; how long its exit may take. */
+#define EXIT_GRACE_MS 500
+/* After SIGKILL only a kernel in trouble lets us wait. */
+#define KILL_WAIT_MS 5000
+
+struct InvProbeProcess {
+    InvIoThread *io;
+    char *path;
+    pid_t pid;     /* 0: reaped */
+    int pidfd;
+    int status;    /* as waitpid() gives it, valid when reaped */
+    InvQmp *qmp;
+    int words_fd;  /* QEMU's standard error */
+    GSource *words_source;
+    GMutex lock;
+    GByteArray *words; /* its end; guarded by lock */
+};
+
+guint
+inv_deadline_left(gint64 end)
+{
+    return (guint)CLAMP((end - g_get_monotonic_time()) / G_TIME_SPAN_MILLISECOND, 1, G_MAXINT);
+}
+
+gint64
+inv_deadline_end(guint deadline_ms)
+{
+    return g_get_monotonic_time() + (gint64)deadline_ms * G_TIME_SPAN_MILLISECOND;
+}
+
+/* FALSE at the end of the stream. */
+static gboolean
+read_words(InvProbeProcess *process)
+{
+    guint8 chunk[MAX_WORDS];
+    ssize_t got = read(process->words_fd, chunk, sizeof(chunk));
+
+    if (got < 0 && errno == EINTR)
+        return TRUE;
+    if (got <= 0)
+        return FALSE;
+    g_mutex_lock(&process->lock);
+    g_byte_array_append(process->words, chunk, (guint)got);
+    if (process->words->len > MAX_WORDS)
+        g_byte_array_remove_range(process->words, 0, process->words->len - MAX_WORDS);
+    g_mutex_unlock(&process->lock);
+    return TRUE;
+}
+
+static gboolean
+words_readable(int fd, GIOCondition condition, gpointer data)
+{
+    return read_words(data) || errno == EAGAIN ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+}
+
+static void
+watch_words(gpointer data)
+{
+    InvProbeProcess *process = data;
+
+    process->words_source = g_unix_fd_source_new(process->words_fd, G_IO_IN | G_IO_HUP);
+    g_source_set_callback(process->words_source, G_SOURCE_FUNC(words_readable), process, NULL);
+    g_source_attach(process->words_source, inv_io_thread_context(process->io));
+}
+
+static void
+unwatch_words(gpointer data)
+{
+    InvProbeProcess *process = data;
+
+    g_source_destroy(process->words_source);
+    g_clear_pointer(&process->words_source, g_source_unref);
+}
+
+/* In the child, between fork and exec: only what is safe for signal handlers. */
+static void
+prepare_child(gpointer data)
+{
+    pid_t parent = *(pid_t *)data;
+
+    setpgid(0, 0);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+}
+
+static gboolean
+spawn(InvProbeProcess *process, const char *const *argv, int monitor_fd, GError **error)
+{
+    const int target = MONITOR_FD;
+    const GSpawnFlags flags = G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_CLOEXEC_PIPES;
+    g_autoptr(GError) failure = NULL;
+    pid_t parent = getpid();
+    GPid pid = 0;
+
+    if (!g_spawn_async_with_pipes_and_fds(NULL, argv, NULL, flags, prepare_child, &parent, -1, -1, -1, &monitor_fd, &target, 1,
+                                          &pid, NULL, NULL, &process->words_fd, &failure))
+        return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' cannot be started: %s", process->path,
+                             failure->message);
+    process->pid = pid;
+    process->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (process->pidfd < 0)
+        return inv_error_set_errno(error, errno, "cannot watch process %d of '%s'", pid, process->path);
+    fcntl(process->words_fd, F_SETFL, O_NONBLOCK);
+    inv_io_thread_call(process->io, watch_words, process);
+    return TRUE;
+}
+
+/* Waits for the exit at most @wait_ms and reaps it. */
+static gboolean
+reap(InvProbeProcess *process, int wait_ms)
+{
+    gint64 end = inv_deadline_end((guint)wait_ms);
+    struct pollfd watched = { .fd = process->pidfd, .events = POLLIN };
+    int ready;
+
+    if (!process->pid)
+        return TRUE;
+    do {
+        ready = poll(&watched, process->pidfd < 0 ? 0 : 1, (int)inv_deadline_left(end));
+    } while (ready < 0 && errno == EINTR);
+    if (waitpid(process->pid, &process->status, WNOHANG) != process->pid)
+        return FALSE;
+    process->pid = 0;
+    return TRUE;
+}
+
+static GPtrArray *
+build_arguments(const char *path, const char *const *arguments)
+{
+    GPtrArray *argv = g_ptr_array_new_with_free_func(g_free);
+
+    g_ptr_array_add(argv, g_strdup(path));
+    for (const char *const *shared = (const char *const[]){ "-S", "-no-user-config", "-nodefaults", "-nographic", NULL }; *shared; shared++)
+        g_ptr_array_add(argv, g_strdup(*shared));
+    for (; *arguments; arguments++)
+        g_ptr_array_add(argv, g_strdup(*arguments));
+    g_ptr_array_add(argv, g_strdup("-chardev"));
+    g_ptr_array_add(argv, g_strdup_printf("socket,id=monitor,fd=%d", MONITOR_FD));
+    g_ptr_array_add(argv, g_strdup("-mon"));
+    g_ptr_array_add(argv, g_strdup("chardev=monitor,mode=control"));
+    g_ptr_array_add(argv, NULL);
+    return argv;
+}
+
+InvProbeProcess *
+inv_probe_process_start(InvIoThread *io, const char *path, const char *const *arguments, gint64 end, GError **error)
+{
+    g_autoptr(InvProbeProcess) process = g_new0(InvProbeProcess, 1);
+    g_autoptr(GPtrArray) argv = build_arguments(path, arguments);
+    inv_autofd int ours = -1;
+    inv_autofd int theirs = -1;
+    int pair[2];
+
+    process->io = io;
+    process->path = g_strdup(path);
+    process->pidfd = process->words_fd = -1;
+    process->words = g_byte_array_new();
+    g_mutex_init(&process->lock);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+        inv_error_set_errno(error, errno, "cannot make a socket pair for '%s'", path);
+        return NULL;
+    }
+    ours = pair[0];
+    theirs = pair[1];
+    if (!spawn(process, (const char *const *)argv->pdata, theirs, error))
+        return NULL;
+    /* Else its end would never be seen. */
+    inv_fd_close(&theirs);
+    process->qmp = inv_qmp_new(io, inv_fd_steal(&ours), inv_deadline_left(end), NULL, NULL, NULL, error);
+    if (!process->qmp) {
+        inv_probe_process_explain(process, error);
+        return NULL;
+    }
+    return g_steal_pointer(&process);
+}
+
+static void
+kill_all(InvProbeProcess *process)
+{
+    /* The group: an emulator may be a script that did not exec. It is ours as long as we have not reaped its leader. */
+    kill(-process->pid, SIGKILL);
+    kill(process->pid, SIGKILL);
+    if (!reap(process, KILL_WAIT_MS))
+        g_warning("process %d of '%s' does not die", process->pid, process->path);
+}
+
+void
+inv_probe_process_free(InvProbeProcess *process)
+{
+    if (!process)
+        return;
+    g_clear_pointer(&process->qmp, inv_qmp_unref);
+    if (process->pid)
+        kill_all(process);
+    if (process->words_source)
+        inv_io_thread_call(process->io, unwatch_words, process);
+    inv_fd_close(&process->words_fd);
+    inv_fd_close(&process->pidfd);
+    g_byte_array_unref(process->words);
+    g_mutex_clear(&process->lock);
+    g_free(process->path);
+    g_free(process);
+}
+
+InvQmp *
+inv_probe_process_qmp(InvProbeProcess *process)
+{
+    return process->qmp;
+}
+
+char *
+inv_probe_clean_words(const char *text, const char *program)
+{
+    g_autofree char *prefix = g_strdup_printf("%s: ", program);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    g_autoptr(GPtrArray) warnings = g_ptr_array_new();
+    g_autoptr(GPtrArray) errors = g_ptr_array_new();
+
+    for (char **line = lines; *line; line++) {
+        const char *words = g_strstrip(*line);
+        const char *behind = strstr(words, prefix);
+
+        /* "qemu-system-x86_64: …" or "/usr/bin/qemu-system-x86_64: …" */
+        if (behind && (behind == words || (words[0] == '/' && behind[-1] == '/')))
+            words = behind + strlen(prefix);
+        if (*words)
+            g_ptr_array_add(g_str_has_prefix(words, "warning: ") ? warnings : errors, (gpointer)words);
+    }
+    if (!errors->len)
+        g_ptr_array_extend_and_steal(errors, g_steal_pointer(&warnings));
+    g_ptr_array_add(errors, NULL);
+    return g_strjoinv("; ", (char **)errors->pdata);
+}
+
+static char *
+last_words(InvProbeProcess *process)
+{
+    g_autofree char *text = NULL;
+    g_autofree char *valid = NULL;
+    g_autofree char *program = g_path_get_basename(process->path);
+
+    if (process->words_source)
+        inv_io_thread_call(process->io, unwatch_words, process);
+    while (process->words_fd >= 0 && read_words(process))
+        continue;
+    g_byte_array_append(process->words, (const guint8 *)"", 1);
+    text = g_strdup((const char *)process->words->data);
+    valid = g_utf8_make_valid(text, -1);
+    for (char *byte = valid; *byte; byte++) {
+        if (*byte != '\n' && g_ascii_iscntrl(*byte))
+            *byte = ' ';
+    }
+    return inv_probe_clean_words(valid, program);
+}
+
+gboolean
+inv_probe_process_explain(InvProbeProcess *process, GError **error)
+{
+    g_autofree char *words = NULL;
+    g_autofree char *how = NULL;
+    GError *explained = NULL;
+
+    /* Only a QEMU that hung up is ending: one that hangs, or on whom we hung up, may live on. */
+    if (!error || !*error || !strstr((*error)->message, INV_QMP_HUNG_UP) || !reap(process, EXIT_GRACE_MS)) {
+        g_prefix_error(error, "the emulator '%s': ", process->path);
+        return FALSE;
+    }
+    words = last_words(process);
+    if (WIFEXITED(process->status))
+        how = g_strdup_printf("exited with status %d", WEXITSTATUS(process->status));
+    else
+        how = g_strdup_printf("was killed by signal %d (%s)", WTERMSIG(process->status), g_strsignal(WTERMSIG(process->status)));
+    inv_error_set(&explained, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' %s: %s", process->path, how,
+                  *words ? words : "it said nothing");
+    g_clear_error(error);
+    g_propagate_error(error, explained);
+    return FALSE;
+}
