@@ -43,6 +43,9 @@ inv_xdr_string(XDR *xdrs, char **string, u_int limit)
 {
     u_int length = 0;
 
+    /* The library would measure a string that was left away. */
+    if (xdrs->x_op == XDR_ENCODE && !*string)
+        return FALSE;
     if (xdrs->x_op != XDR_DECODE)
         return xdr_string(xdrs, string, limit);
     return length_is_possible(xdrs, 1, &length) && xdr_string(xdrs, string, limit) && strlen(*string) == length;

@@ -194,7 +194,9 @@ accept_ready(int fd, GIOCondition condition, gpointer data)
         int client_fd;
 
         if (g_hash_table_size(server->clients) >= server->options.max_clients) {
-            g_warning("there are %u clients, the most that are allowed: others wait", server->options.max_clients);
+            if (!server->full)
+                g_warning("there are %u clients, the most that are allowed: others wait", server->options.max_clients);
+            server->full = TRUE;
             listener_pause(listener);
             break;
         }
@@ -241,6 +243,7 @@ inv_rpc_server_forget(InvRpcServer *server, InvRpcClient *client)
     g_autoptr(InvRpcClient) kept = inv_rpc_client_ref(client);
 
     g_hash_table_remove(server->clients, client);
+    server->full = FALSE;
     if (server->closed)
         server->closed(client, server->changed_data);
 }

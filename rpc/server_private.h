@@ -28,6 +28,7 @@ struct InvRpcServer {
     GPtrArray *listeners; /* I/O thread only, as all that follows */
     GHashTable *clients;  /* those that are connected; owns a reference to each */
     guint64 last_number;
+    gboolean full; /* it was said that no client can come */
     gboolean ending;
     InvRpcClientChanged opened;
     InvRpcClientChanged closed;
