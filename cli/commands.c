@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/commands.h"
+
+const InvCommandGroup inv_command_groups[] = {
+    { "Domain Management", "domain", inv_domain_commands },
+    { "Domain Definitions", "definition", inv_definition_commands },
+    { "Domain Monitoring", "monitor", inv_monitor_commands },
+    { "Domain Events", "events", inv_event_commands },
+    { "Host and Hypervisor", "host", inv_host_commands },
+    { "CPU Models", "cpu", inv_cpu_commands },
+    { "Emulators", "emulator", inv_emulator_commands },
+    { "CPU Promises", "promise", inv_promise_commands },
+    { "Revisions", "revision", inv_revision_commands },
+    { "Invar itself", "invar", inv_self_commands },
+    { NULL, NULL, NULL },
+};

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli/cli.h"
+#include "cli/progress.h"
+#include "util/error.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A daemon that is alive accepts at once; the rest is for a machine under load. */
+#define CONNECT_DEADLINE_MS 10000
+
+gboolean
+inv_cli_connect(InvCli *cli, GError **error)
+{
+    guint deadline = cli->timeout_ms ? cli->timeout_ms : CONNECT_DEADLINE_MS;
+
+    if (cli->connection)
+        return TRUE;
+    cli->connection = inv_rpc_connection_open(cli->target->socket, cli->target->uri, cli->read_only, deadline, error);
+    if (!cli->connection)
+        inv_cli_fail(cli, "failed to connect to the hypervisor");
+    return cli->connection != NULL;
+}
+
+void
+inv_cli_disconnect(InvCli *cli)
+{
+    g_clear_pointer(&cli->connection, inv_rpc_connection_close);
+}
+
+static gboolean
+call(InvCli *cli, const InvRpcProgram *program, guint32 procedure, gpointer args, gpointer ret, GError **error)
+{
+    g_autoptr(InvProgress) progress = NULL;
+
+    if (!inv_cli_connect(cli, error))
+        return FALSE;
+    progress = inv_progress_new(cli->quiet ? NULL : "waiting for the daemon");
+    return inv_rpc_connection_call(cli->connection, program, procedure, args, ret, cli->timeout_ms, error);
+}
+
+gboolean
+inv_cli_call(InvCli *cli, guint32 procedure, gpointer args, gpointer ret, GError **error)
+{
+    return call(cli, &inv_rpc_remote_program, procedure, args, ret, error);
+}
+
+gboolean
+inv_cli_call_invar(InvCli *cli, guint32 procedure, gpointer args, gpointer ret, GError **error)
+{
+    return call(cli, &inv_rpc_invar_program, procedure, args, ret, error);
+}
+
+char *
+inv_cli_read_file(const char *path, GError **error)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+    gboolean standard = !strcmp(path, "-");
+    int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    int failed = fd < 0 ? errno : 0;
+    char buffer[65536];
+
+    if (fd < 0) {
+        inv_error_set_errno(error, failed, "Failed to open file '%s'", path);
+        return NULL;
+    }
+    while (!failed && text->len <= INV_CLI_FILE_MAX) {
+        gssize got = read(fd, buffer, sizeof(buffer));
+
+        if (got == 0)
+            break;
+        if (got > 0)
+            g_string_append_len(text, buffer, got);
+        else if (errno != EINTR)
+            failed = errno;
+    }
+    if (!standard)
+        close(fd);
+    if (failed)
+        inv_error_set_errno(error, failed, "Failed to read file '%s'", path);
+    else if (text->len > INV_CLI_FILE_MAX)
+        inv_error_set(error, VIR_ERR_INVALID_ARG, "the file '%s' is larger than %u bytes, the most that a document may have", path,
+                      INV_CLI_FILE_MAX);
+    else if (strlen(text->str) != text->len)
+        inv_error_set(error, VIR_ERR_INVALID_ARG, "the file '%s' is not text: it has a NUL byte at %zu", path, strlen(text->str));
+    else
+        return g_string_free(g_steal_pointer(&text), FALSE);
+    return NULL;
+}
