@@ -67,7 +67,7 @@ choose_accelerator(Target *target, const char *virttype, GError **error)
 
 static gboolean
 target_find(Target *target, InvEmulators *emulators, const char *emulatorbin, const char *arch, const char *machine,
-            const char *virttype, gboolean expansions, gint64 end, GError **error)
+            const char *virttype, gint64 end, GError **error)
 {
     if (!check_arch(arch, error))
         return FALSE;
@@ -77,8 +77,14 @@ target_find(Target *target, InvEmulators *emulators, const char *emulatorbin, co
     if (!target->emulator || !choose_accelerator(target, virttype, error))
         return FALSE;
     target->machine = inv_emulator_find_machine(target->emulator, machine, error);
-    return target->machine && inv_emulator_cpu_facts(target->emulator, target->accelerator, target->machine->name, expansions,
-                                                     remaining_ms(end), &target->facts, error);
+    return target->machine != NULL;
+}
+
+static gboolean
+ask_cpu_facts(Target *target, gboolean expansions, gint64 end, GError **error)
+{
+    return inv_emulator_cpu_facts(target->emulator, target->accelerator, target->machine->name, expansions, remaining_ms(end),
+                                  &target->facts, error);
 }
 
 static gboolean
@@ -393,10 +399,19 @@ inv_domain_capabilities_format_full(InvEmulators *emulators, const char *emulato
 {
     gint64 end = g_get_monotonic_time() + (gint64)deadline_ms * 1000;
     g_autoptr(InvXmlOut) out = NULL;
+    g_autoptr(GError) cpu_error = NULL;
     g_auto(Target) target = { NULL };
 
-    if (!target_find(&target, emulators, emulatorbin, arch, machine, virttype, TRUE, end, error))
+    if (!target_find(&target, emulators, emulatorbin, arch, machine, virttype, end, error))
         return NULL;
+    if (!ask_cpu_facts(&target, TRUE, end, &cpu_error)) {
+        /* Boards that QEMU does not even start without a kernel image are asked about too: there it is silent on CPUs. */
+        if (inv_guest_arch_is_x86(inv_emulator_arch(target.emulator)) || inv_error_code(cpu_error) == VIR_ERR_OPERATION_TIMEOUT) {
+            g_propagate_error(error, g_steal_pointer(&cpu_error));
+            return NULL;
+        }
+        g_info("The domain capabilities of %s say nothing of CPUs: %s", target.machine->name, cpu_error->message);
+    }
     out = inv_xml_out_new();
     inv_xml_out_open(out, "domainCapabilities");
     inv_xml_out_element(out, "path", inv_emulator_path(target.emulator));
@@ -410,7 +425,8 @@ inv_domain_capabilities_format_full(InvEmulators *emulators, const char *emulato
     }
     write_supported(out, "iothreads", FALSE);
     write_os(out);
-    write_cpu(out, &target, blockers);
+    if (!cpu_error)
+        write_cpu(out, &target, blockers);
     write_supported(out, "memoryBacking", FALSE);
     write_devices(out, &target);
     write_features(out);
@@ -434,7 +450,7 @@ inv_cpu_model_names(InvEmulators *emulators, const char *arch, guint deadline_ms
     g_auto(Target) target = { NULL };
     char **names;
 
-    if (!target_find(&target, emulators, NULL, arch, NULL, NULL, FALSE, end, error))
+    if (!target_find(&target, emulators, NULL, arch, NULL, NULL, end, error) || !ask_cpu_facts(&target, FALSE, end, error))
         return NULL;
     models = custom_models(target.facts.table);
     names = g_new0(char *, models->len + 1);
