@@ -44,7 +44,7 @@ run_start(InvCli *cli, const InvArgs *args, GError **error)
     if (!inv_domain_find(cli, inv_args_string(args, "domain"), INV_BY_NAME | INV_BY_UUID, &domain, error))
         return INV_EXIT_ERROR;
     if (domain.id >= 0) {
-        inv_error_set(error, VIR_ERR_OPERATION_INVALID, "Domain is already active");
+        inv_error_set(error, VIR_ERR_OPERATION_FAILED, "Domain is already active");
         return INV_EXIT_ERROR;
     }
     if (flags) {

@@ -50,7 +50,16 @@ inv_cli_call(InvCli *cli, guint32 procedure, gpointer args, gpointer ret, GError
 gboolean
 inv_cli_call_invar(InvCli *cli, guint32 procedure, gpointer args, gpointer ret, GError **error)
 {
-    return call(cli, &inv_rpc_invar_program, procedure, args, ret, error);
+    g_autoptr(GError) cause = NULL;
+
+    if (call(cli, &inv_rpc_invar_program, procedure, args, ret, &cause))
+        return TRUE;
+    /* libvirt's daemon answers on its socket too, and knows nothing of this program. */
+    if (g_error_matches(cause, INV_ERROR, VIR_ERR_RPC) && g_str_has_prefix(cause->message, "Cannot find program"))
+        return inv_error_set(error, VIR_ERR_NO_SUPPORT, "this command is not supported by the daemon at '%s': it is not invard",
+                             cli->target->socket);
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return FALSE;
 }
 
 char *

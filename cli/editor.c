@@ -5,6 +5,7 @@
 #include "util/fd.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -37,7 +38,7 @@ inv_editor_new(const char *prefix, const char *suffix, const char *text, GError 
 
     editor->path = g_strdup_printf("%s/%sXXXXXX%s", g_get_tmp_dir(), prefix, suffix);
     /* The document may hold passwords: for its owner's eyes alone. */
-    fd = g_mkstemp_full(editor->path, 0, 0600);
+    fd = g_mkstemp_full(editor->path, O_RDWR | O_CLOEXEC, 0600);
     if (fd < 0) {
         inv_error_set_errno(error, errno, "cannot make a temporary file in '%s'", g_get_tmp_dir());
         editor->keep = TRUE;
