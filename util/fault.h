@@ -6,7 +6,7 @@
  * environment says INVAR_FAULT=NAME. Nothing at all in other builds.
  */
 #ifdef HAVE_CONFIG_H
-#include "config.h"
+#include <config.h>
 #endif
 
 #ifdef INV_FAULT_POINTS

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/daemon.h"
+
+#include "daemon/adopt.h"
+#include "daemon/dispatch.h"
+#include "util/error.h"
+#include "util/fd.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+/* Exits of guests and autostarts at once. */
+#define TASK_THREADS 8
+#define DEFAULT_QEMU_USER "invar-qemu"
+#define PRIVATE_SOCKET 0600
+#define GROUP_SOCKET 0660
+#define PUBLIC_SOCKET 0666
+
+typedef struct {
+    GSourceOnceFunc function;
+    gpointer data;
+} Task;
+
+static void
+run_task(gpointer data, gpointer user_data)
+{
+    Task *task = data;
+
+    task->function(task->data);
+    g_free(task);
+}
+
+void
+inv_daemon_post(InvDaemon *daemon, GSourceOnceFunc function, gpointer data)
+{
+    Task *task = g_new0(Task, 1);
+
+    task->function = function;
+    task->data = data;
+    g_thread_pool_push(daemon->tasks, task, NULL);
+}
+
+guint
+inv_daemon_probe_deadline(const InvDaemon *daemon)
+{
+    return daemon->config->probe_timeout * 1000;
+}
+
+/* uname's words are libvirt's but for these. */
+static const char *
+host_arch(void)
+{
+    struct utsname names;
+
+    if (uname(&names) < 0)
+        return "x86_64";
+    if (g_str_has_prefix(names.machine, "i") && g_str_has_suffix(names.machine, "86"))
+        return "i686";
+    return g_intern_string(names.machine);
+}
+
+/* The account that guests run as. Only root can choose; everybody else's guests are their own. */
+static gboolean
+find_qemu_account(InvDaemon *daemon, GError **error)
+{
+    const char *name = daemon->config->qemu_user ? daemon->config->qemu_user : DEFAULT_QEMU_USER;
+    const struct passwd *account;
+
+    daemon->qemu_uid = (uid_t)-1;
+    daemon->qemu_gid = (gid_t)-1;
+    if (geteuid() != 0 || (daemon->paths->session && !daemon->config->qemu_user))
+        return TRUE;
+    account = getpwnam(name);
+    if (!account && daemon->config->qemu_user)
+        return inv_error_set(error, VIR_ERR_CONF_SYNTAX, "[qemu] user=%s: there is no such account", name);
+    if (!account) {
+        g_warning("there is no account '%s': guests run as root. Make it (systemd-sysusers), or set [qemu] user=", name);
+        return TRUE;
+    }
+    daemon->qemu_uid = account->pw_uid;
+    daemon->qemu_gid = account->pw_gid;
+    if (daemon->config->qemu_group) {
+        const struct group *group = getgrnam(daemon->config->qemu_group);
+
+        if (!group)
+            return inv_error_set(error, VIR_ERR_CONF_SYNTAX, "[qemu] group=%s: there is no such group",
+                                 daemon->config->qemu_group);
+        daemon->qemu_gid = group->gr_gid;
+    }
+    return TRUE;
+}
+
+static InvRpcServer *
+new_server(InvDaemon *daemon)
+{
+    InvRpcServerOptions options = {
+        .n_workers = daemon->config->workers,
+        .n_priority_workers = daemon->config->priority_workers,
+        .max_clients = daemon->config->max_clients,
+        .max_client_requests = daemon->config->max_client_requests,
+        .keepalive_interval = daemon->config->keepalive_interval,
+        .keepalive_count = daemon->config->keepalive_count,
+        /* Whatever the socket's permissions are: a session is its owner's. */
+        .check_uid = daemon->paths->session,
+        .allowed_uid = geteuid(),
+    };
+
+    return inv_rpc_server_new(daemon->io, &options);
+}
+
+InvDaemon *
+inv_daemon_new(InvPaths *paths, InvConfig *config, GError **error)
+{
+    g_autoptr(InvDaemon) daemon = g_new0(InvDaemon, 1);
+    g_autofree char *store = g_build_filename(paths->state, "invar.db", NULL);
+    g_autofree char *cache = g_build_filename(paths->cache, "capabilities.db", NULL);
+
+    daemon->paths = paths;
+    daemon->config = config;
+    daemon->host_arch = host_arch();
+    daemon->io = inv_io_thread_new();
+    daemon->events = inv_events_new();
+    daemon->registry = inv_registry_new();
+    daemon->tasks = g_thread_pool_new(run_task, NULL, TASK_THREADS, FALSE, NULL);
+    if (!find_qemu_account(daemon, error))
+        return NULL;
+    daemon->store = inv_store_open(store, error);
+    if (!daemon->store)
+        return NULL;
+    daemon->cache = inv_cache_open(cache);
+    daemon->emulators =
+        inv_emulators_new(daemon->io, daemon->cache, (const char *const *)config->emulator_folders, paths->runtime);
+    if (!inv_adopt_load(daemon, error))
+        return NULL;
+    daemon->server = new_server(daemon);
+    inv_dispatch_register(daemon);
+    return g_steal_pointer(&daemon);
+}
+
+static gboolean
+listen_on(InvDaemon *daemon, const char *path, int mode, gboolean read_only, GError **error)
+{
+    inv_autofd int fd = inv_unix_listen(path, mode, error);
+
+    if (fd < 0)
+        return FALSE;
+    if (daemon->config->socket_group && !read_only) {
+        const struct group *group = getgrnam(daemon->config->socket_group);
+
+        if (!group)
+            return inv_error_set(error, VIR_ERR_CONF_SYNTAX, "[daemon] socket_group=%s: there is no such group",
+                                 daemon->config->socket_group);
+        if (chown(path, (uid_t)-1, group->gr_gid) < 0 || chmod(path, GROUP_SOCKET) < 0)
+            return inv_error_set_errno(error, errno, "cannot give '%s' to the group '%s'", path,
+                                       daemon->config->socket_group);
+    }
+    inv_rpc_server_listen(daemon->server, inv_fd_steal(&fd), read_only);
+    return TRUE;
+}
+
+gboolean
+inv_daemon_serve(InvDaemon *daemon, GError **error)
+{
+    if (!listen_on(daemon, daemon->paths->socket, PRIVATE_SOCKET, FALSE, error))
+        return FALSE;
+    if (daemon->paths->socket_ro && !listen_on(daemon, daemon->paths->socket_ro, PUBLIC_SOCKET, TRUE, error))
+        return FALSE;
+    inv_adopt_autostart(daemon);
+    return TRUE;
+}
+
+void
+inv_daemon_free(InvDaemon *daemon)
+{
+    if (!daemon)
+        return;
+    if (daemon->server && daemon->paths) {
+        unlink(daemon->paths->socket);
+        if (daemon->paths->socket_ro)
+            unlink(daemon->paths->socket_ro);
+    }
+    /* Calls first, then what they and the monitors have posted; the guests' processes go on. */
+    inv_rpc_server_free(daemon->server);
+    g_thread_pool_free(daemon->tasks, FALSE, TRUE);
+    inv_adopt_release(daemon);
+    inv_emulators_free(daemon->emulators);
+    inv_io_thread_free(daemon->io);
+    inv_registry_free(daemon->registry);
+    inv_events_free(daemon->events);
+    inv_cache_close(daemon->cache);
+    inv_store_close(daemon->store);
+    inv_config_free(daemon->config);
+    inv_paths_free(daemon->paths);
+    g_free(daemon);
+}

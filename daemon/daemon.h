@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "daemon/config.h"
+#include "daemon/events.h"
+#include "daemon/paths.h"
+#include "daemon/registry.h"
+#include "qemu/emulator.h"
+#include "rpc/server.h"
+#include "store/cache.h"
+#include "store/store.h"
+#include "util/io_thread.h"
+
+#include <glib.h>
+#include <sys/types.h>
+
+G_BEGIN_DECLS
+
+/* Everything that one daemon is made of. The pointers are immutable once it serves. */
+typedef struct {
+    InvPaths *paths;
+    InvConfig *config;
+    InvIoThread *io;
+    InvStore *store;
+    InvCache *cache;
+    InvEmulators *emulators;
+    InvRegistry *registry;
+    InvEvents *events;
+    InvRpcServer *server;
+    GThreadPool *tasks;    /* work that no client waits for: exits of QEMU, autostart */
+    const char *host_arch; /* libvirt's name of this host's architecture */
+    uid_t qemu_uid;        /* (uid_t)-1: the daemon's own account */
+    gid_t qemu_gid;
+} InvDaemon;
+
+/*
+ * Opens store and cache, loads the definitions, and adopts the guests that an earlier daemon left.
+ * Takes @paths and @config over. Nothing is served yet.
+ */
+InvDaemon *inv_daemon_new(InvPaths *paths, InvConfig *config, GError **error);
+
+/* Listens on the sockets and starts the domains that are marked for it. */
+gboolean inv_daemon_serve(InvDaemon *daemon, GError **error);
+
+/* Stops serving; guests go on. */
+void inv_daemon_free(InvDaemon *daemon);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvDaemon, inv_daemon_free)
+
+/* Runs @function(@data) on a thread of its own soon; @data is the function's. */
+void inv_daemon_post(InvDaemon *daemon, GSourceOnceFunc function, gpointer data);
+
+/* The deadline of a question to an emulator, in milliseconds. */
+guint inv_daemon_probe_deadline(const InvDaemon *daemon);
+
+G_END_DECLS

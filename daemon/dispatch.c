@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/dispatch.h"
+
+#include "util/error.h"
+
+#include <string.h>
+
+static const InvDispatchFamily *const remote_families[] = {
+    &inv_dispatch_connect, &inv_dispatch_host,      &inv_dispatch_list,
+    &inv_dispatch_info,    &inv_dispatch_lifecycle, &inv_dispatch_event,
+};
+
+static void
+client_closed(InvRpcClient *client, gpointer user_data)
+{
+    InvDaemon *daemon = user_data;
+
+    inv_events_forget_client(daemon->events, client);
+}
+
+void
+inv_dispatch_register(InvDaemon *daemon)
+{
+    /* The server borrows the table for as long as it lives: for the whole of the process. */
+    static GArray *remote;
+
+    if (!remote) {
+        remote = g_array_new(FALSE, FALSE, sizeof(InvRpcMethod));
+        for (gsize i = 0; i < G_N_ELEMENTS(remote_families); i++)
+            g_array_append_vals(remote, remote_families[i]->methods, remote_families[i]->n_methods);
+    }
+    inv_rpc_server_add_program(daemon->server, &inv_rpc_remote_program, (const InvRpcMethod *)remote->data, remote->len, daemon);
+    /* libvirt's clients ask for it; none of its procedures is there yet, and each says so. */
+    inv_rpc_server_add_program(daemon->server, &inv_rpc_qemu_program, NULL, 0, daemon);
+    inv_rpc_server_add_program(daemon->server, &inv_rpc_invar_program, inv_dispatch_invar.methods,
+                               inv_dispatch_invar.n_methods, daemon);
+    inv_rpc_server_set_client_callbacks(daemon->server, NULL, client_closed, daemon);
+}
+
+InvVm *
+inv_dispatch_find(InvDaemon *daemon, const remote_nonnull_domain *wire, GError **error)
+{
+    return inv_registry_get_uuid(daemon->registry, (const unsigned char *)wire->uuid, error);
+}
+
+void
+inv_dispatch_fill_locked(remote_nonnull_domain *wire, const InvVm *vm)
+{
+    wire->name = g_strdup(vm->name);
+    memcpy(wire->uuid, vm->uuid, VIR_UUID_BUFLEN);
+    wire->id = vm->id;
+}
+
+void
+inv_dispatch_fill(remote_nonnull_domain *wire, InvVm *vm)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+    inv_dispatch_fill_locked(wire, vm);
+}
+
+gboolean
+inv_dispatch_check_flags(unsigned int flags, unsigned int known, const char *procedure, GError **error)
+{
+    if (flags & ~known)
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "unsupported flags (0x%x) in %s", flags & ~known, procedure);
+    return TRUE;
+}
+
+const char *
+inv_dispatch_optional(const remote_string text)
+{
+    return text ? *text : NULL;
+}
+
+gboolean
+inv_dispatch_parse_virt_type(const char *text, InvVirtType fallback, InvVirtType *type, GError **error)
+{
+    if (!text)
+        *type = fallback;
+    else if (g_ascii_strcasecmp(text, "kvm") == 0)
+        *type = INV_VIRT_KVM;
+    else if (g_ascii_strcasecmp(text, "qemu") == 0)
+        *type = INV_VIRT_QEMU;
+    else
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "unknown virtualization type '%s'; known: kvm, qemu", text);
+    return TRUE;
+}

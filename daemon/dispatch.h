@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "daemon/daemon.h"
+#include "rpc/remote_protocol.h"
+
+G_BEGIN_DECLS
+
+/*
+ * The procedures that this daemon answers, a file per family. Handlers have the daemon as user
+ * data. What only reads the registry is INV_RPC_INLINE; what waits for QEMU, the store or a probe
+ * runs on a worker.
+ */
+typedef struct {
+    const InvRpcMethod *methods;
+    guint n_methods;
+} InvDispatchFamily;
+
+extern const InvDispatchFamily inv_dispatch_connect;
+extern const InvDispatchFamily inv_dispatch_host;
+extern const InvDispatchFamily inv_dispatch_list;
+extern const InvDispatchFamily inv_dispatch_info;
+extern const InvDispatchFamily inv_dispatch_lifecycle;
+extern const InvDispatchFamily inv_dispatch_event;
+extern const InvDispatchFamily inv_dispatch_invar; /* of Invar's own program */
+
+/* Hands all families to the server. */
+void inv_dispatch_register(InvDaemon *daemon);
+
+/* The domain that a client means: by uuid alone, its name and id are a client's old copies. A new reference. */
+InvVm *inv_dispatch_find(InvDaemon *daemon, const remote_nonnull_domain *wire, GError **error);
+
+/* The wire's form of a domain as it is now; owned by the reply. */
+void inv_dispatch_fill(remote_nonnull_domain *wire, InvVm *vm);
+void inv_dispatch_fill_locked(remote_nonnull_domain *wire, const InvVm *vm);
+
+/* Refuses flags beyond @known: VIR_ERR_INVALID_ARG naming the procedure. */
+gboolean inv_dispatch_check_flags(unsigned int flags, unsigned int known, const char *procedure, GError **error);
+
+/* A nullable string of the wire, or NULL. Borrowed. */
+const char *inv_dispatch_optional(const remote_string text);
+/* "kvm" or "qemu" in any case; NULL: @fallback. VIR_ERR_INVALID_ARG for another word. */
+gboolean inv_dispatch_parse_virt_type(const char *text, InvVirtType fallback, InvVirtType *type, GError **error);
+
+G_END_DECLS

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The host and its emulators. */
+#include "daemon/capabilities.h"
+#include "daemon/dispatch.h"
+#include "daemon/domain_capabilities.h"
+#include "daemon/host.h"
+#include "util/error.h"
+
+#include <string.h>
+
+static gboolean
+get_hostname(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    ((remote_connect_get_hostname_ret *)ret)->hostname = inv_host_hostname();
+    return TRUE;
+}
+
+static gboolean
+get_sysinfo(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    remote_connect_get_sysinfo_ret *reply = ret;
+
+    if (!inv_dispatch_check_flags(((remote_connect_get_sysinfo_args *)args)->flags, 0, "sysinfo", error))
+        return FALSE;
+    reply->sysinfo = inv_host_sysinfo(error);
+    return reply->sysinfo != NULL;
+}
+
+static gboolean
+get_node_info(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    remote_node_get_info_ret *reply = ret;
+    InvNodeInfo info = { 0 };
+
+    if (!inv_host_node_info(&info, error))
+        return FALSE;
+    /* The wire has no room for a final NUL to be missing: libvirt's field ends in one. */
+    g_strlcpy(reply->model, info.model, sizeof(reply->model));
+    reply->memory = info.memory_kib;
+    reply->cpus = (int)info.cpus;
+    reply->mhz = (int)info.mhz;
+    reply->nodes = (int)info.nodes;
+    reply->sockets = (int)info.sockets;
+    reply->cores = (int)info.cores;
+    reply->threads = (int)info.threads;
+    return TRUE;
+}
+
+static gboolean
+get_free_memory(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    guint64 bytes = 0;
+
+    if (!inv_host_free_memory(&bytes, error))
+        return FALSE;
+    ((remote_node_get_free_memory_ret *)ret)->freeMem = bytes;
+    return TRUE;
+}
+
+/* The emulator that stands for the host where a call names none. */
+static InvEmulator *
+default_emulator(InvDaemon *daemon, GError **error)
+{
+    return inv_emulators_get(daemon->emulators, NULL, daemon->host_arch, inv_daemon_probe_deadline(daemon), error);
+}
+
+static gboolean
+get_version(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    g_autoptr(InvEmulator) emulator = default_emulator(user_data, error);
+
+    if (!emulator)
+        return FALSE;
+    ((remote_connect_get_version_ret *)ret)->hv_ver = inv_emulator_version(emulator);
+    return TRUE;
+}
+
+static gboolean
+get_max_vcpus(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_connect_get_max_vcpus_args *wanted = args;
+    g_autoptr(InvEmulator) emulator = NULL;
+    const InvMachine *machine = NULL;
+    InvVirtType type;
+
+    if (!inv_dispatch_parse_virt_type(wanted->type ? *wanted->type : NULL, INV_VIRT_QEMU, &type, error))
+        return FALSE;
+    emulator = default_emulator(user_data, error);
+    machine = emulator ? inv_emulator_find_machine(emulator, NULL, error) : NULL;
+    if (!machine)
+        return FALSE;
+    ((remote_connect_get_max_vcpus_ret *)ret)->max_vcpus = (int)machine->max_cpus;
+    return TRUE;
+}
+
+static gboolean
+get_capabilities(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    remote_connect_get_capabilities_ret *reply = ret;
+    InvDaemon *daemon = user_data;
+
+    reply->capabilities = inv_capabilities_format(daemon->emulators, inv_daemon_probe_deadline(daemon), error);
+    return reply->capabilities != NULL;
+}
+
+static gboolean
+get_domain_capabilities(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_connect_get_domain_capabilities_args *wanted = args;
+    remote_connect_get_domain_capabilities_ret *reply = ret;
+    InvDaemon *daemon = user_data;
+    /* libvirt ≥ 10.10's VIR_CONNECT_GET_DOMAIN_CAPABILITIES_DISABLE_DEPRECATED_FEATURES is for s390x alone. */
+    const unsigned int disable_deprecated = 1;
+
+    if (!inv_dispatch_check_flags(wanted->flags, disable_deprecated, "domain capabilities", error))
+        return FALSE;
+    reply->capabilities = inv_domain_capabilities_format(daemon->emulators, inv_dispatch_optional(wanted->emulatorbin),
+                                                         inv_dispatch_optional(wanted->arch), inv_dispatch_optional(wanted->machine),
+                                                         inv_dispatch_optional(wanted->virttype), inv_daemon_probe_deadline(daemon), error);
+    return reply->capabilities != NULL;
+}
+
+static gboolean
+get_cpu_model_names(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_connect_get_cpu_model_names_args *wanted = args;
+    remote_connect_get_cpu_model_names_ret *reply = ret;
+    InvDaemon *daemon = user_data;
+    g_auto(GStrv) names = NULL;
+
+    if (!inv_dispatch_check_flags(wanted->flags, 0, "CPU model names", error))
+        return FALSE;
+    names = inv_cpu_model_names(daemon->emulators, wanted->arch, inv_daemon_probe_deadline(daemon), error);
+    if (!names)
+        return FALSE;
+    reply->ret = (int)g_strv_length(names);
+    if (reply->ret > REMOTE_CONNECT_CPU_MODELS_MAX)
+        return inv_error_set(error, VIR_ERR_RPC, "%d CPU models are more than the %d that libvirt's protocol can list",
+                             reply->ret, REMOTE_CONNECT_CPU_MODELS_MAX);
+    if (wanted->need_results) {
+        reply->models.models_len = (guint)reply->ret;
+        reply->models.models_val = g_steal_pointer(&names);
+    }
+    return TRUE;
+}
+
+/* These lengths count the final NUL, which libvirt's clients rely on. */
+static void
+fill_label(u_int *length, char **value, const char *text)
+{
+    *value = g_strdup(text);
+    *length = (u_int)strlen(text) + 1;
+}
+
+static gboolean
+get_security_model(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    remote_node_get_security_model_ret *reply = ret;
+
+    fill_label(&reply->model.model_len, &reply->model.model_val, "none");
+    fill_label(&reply->doi.doi_len, &reply->doi.doi_val, "0");
+    return TRUE;
+}
+
+static gboolean
+get_security_label(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_domain_get_security_label_args *wanted = args;
+    remote_domain_get_security_label_ret *reply = ret;
+    g_autoptr(InvVm) vm = inv_dispatch_find(user_data, &wanted->dom, error);
+
+    if (!vm)
+        return FALSE;
+    fill_label(&reply->label.label_len, &reply->label.label_val, "");
+    return TRUE;
+}
+
+#define AT_ONCE (INV_RPC_INLINE | INV_RPC_READ)
+
+static const InvRpcMethod methods[] = {
+    { REMOTE_PROC_CONNECT_GET_HOSTNAME, get_hostname, AT_ONCE },
+    { REMOTE_PROC_CONNECT_GET_SYSINFO, get_sysinfo, INV_RPC_READ },
+    { REMOTE_PROC_NODE_GET_INFO, get_node_info, INV_RPC_READ },
+    { REMOTE_PROC_NODE_GET_FREE_MEMORY, get_free_memory, INV_RPC_READ },
+    { REMOTE_PROC_NODE_GET_SECURITY_MODEL, get_security_model, AT_ONCE },
+    { REMOTE_PROC_DOMAIN_GET_SECURITY_LABEL, get_security_label, AT_ONCE },
+    { REMOTE_PROC_CONNECT_GET_VERSION, get_version, INV_RPC_READ },
+    { REMOTE_PROC_CONNECT_GET_MAX_VCPUS, get_max_vcpus, INV_RPC_READ },
+    { REMOTE_PROC_CONNECT_GET_CAPABILITIES, get_capabilities, INV_RPC_READ },
+    { REMOTE_PROC_CONNECT_GET_DOMAIN_CAPABILITIES, get_domain_capabilities, INV_RPC_READ },
+    { REMOTE_PROC_CONNECT_GET_CPU_MODEL_NAMES, get_cpu_model_names, INV_RPC_READ },
+};
+
+const InvDispatchFamily inv_dispatch_host = { methods, G_N_ELEMENTS(methods) };

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "rpc/server.h"
+
+#include <glib.h>
+#include <libvirt/libvirt.h>
+
+G_BEGIN_DECLS
+
+/* Who wants to hear of which event of which domain. Safe from any thread. */
+typedef struct InvEvents InvEvents;
+
+InvEvents *inv_events_new(void);
+void inv_events_free(InvEvents *events);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvEvents, inv_events_free)
+
+/*
+ * @uuid NULL: every domain. @legacy: the old calls without callback ids (procedures 105 and 167).
+ * Returns the callback's id, unique within the connection; -1 with VIR_ERR_INTERNAL_ERROR
+ * "unsupported event ID", as libvirt has it, or VIR_ERR_OPERATION_FAILED when a client wants too many.
+ */
+int inv_events_register(InvEvents *events, InvRpcClient *client, int event_id, const unsigned char *uuid, gboolean legacy,
+                        GError **error);
+gboolean inv_events_deregister(InvEvents *events, InvRpcClient *client, int callback_id, GError **error);
+gboolean inv_events_deregister_legacy(InvEvents *events, InvRpcClient *client, int event_id, GError **error);
+void inv_events_forget_client(InvEvents *events, InvRpcClient *client);
+
+/* A domain as events name it. */
+typedef struct {
+    const char *name;
+    const unsigned char *uuid;
+    int id;
+} InvEventDomain;
+
+/* @event: virDomainEventType; @detail: its virDomainEvent…DetailType. */
+void inv_events_lifecycle(InvEvents *events, const InvEventDomain *domain, int event, int detail);
+void inv_events_reboot(InvEvents *events, const InvEventDomain *domain);
+
+G_END_DECLS

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/monitor_events.h"
+
+#include "daemon/daemon.h"
+#include "daemon/domain_define.h"
+#include "daemon/domain_stop.h"
+
+#include <string.h>
+
+/* QEMU closes its monitor before it has flushed its images: time for that. */
+#define LOST_GRACE_MS 15000u
+
+/* An event on its way from the I/O thread to a task. */
+typedef struct {
+    InvDaemon *daemon;
+    InvVm *vm;
+    void (*handle)(InvDaemon *daemon, InvVm *vm);
+} Task;
+
+static void
+run_task(gpointer data)
+{
+    Task *task = data;
+
+    task->handle(task->daemon, task->vm);
+    inv_vm_unref(task->vm);
+    g_free(task);
+}
+
+static void
+post(InvDaemon *daemon, InvVm *vm, void (*handle)(InvDaemon *daemon, InvVm *vm))
+{
+    Task *task = g_new0(Task, 1);
+
+    task->daemon = daemon;
+    task->vm = inv_vm_ref(vm);
+    task->handle = handle;
+    inv_daemon_post(daemon, run_task, task);
+}
+
+static InvVm *
+find_by_qmp(InvDaemon *daemon, const InvQmp *qmp)
+{
+    g_autoptr(GPtrArray) vms = inv_registry_list(daemon->registry);
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+    for (guint i = 0; i < vms->len; i++) {
+        InvVm *vm = g_ptr_array_index(vms, i);
+
+        if (vm->qmp == qmp)
+            return inv_vm_ref(vm);
+    }
+    return NULL;
+}
+
+/* The guest's processors stand still, and not because a call of ours asked for it. */
+static void
+stopped(InvDaemon *daemon, InvVm *vm)
+{
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+        if (vm->quiet || vm->state != VIR_DOMAIN_RUNNING)
+            return;
+        vm->state = VIR_DOMAIN_PAUSED;
+        vm->reason = VIR_DOMAIN_PAUSED_UNKNOWN;
+    }
+    inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
+}
+
+static void
+resumed(InvDaemon *daemon, InvVm *vm)
+{
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+        if (vm->quiet || vm->state == VIR_DOMAIN_RUNNING)
+            return;
+        vm->state = VIR_DOMAIN_RUNNING;
+        vm->reason = VIR_DOMAIN_RUNNING_UNPAUSED;
+    }
+    inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_UNPAUSED);
+}
+
+static void
+shut_down(InvDaemon *daemon, InvVm *vm)
+{
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+        /* QEMU says SHUTDOWN, too, when it is ended from outside: then its end is handled already. */
+        if (vm->stop_detail >= 0)
+            return;
+        vm->quiet = TRUE;
+        vm->state = VIR_DOMAIN_SHUTDOWN;
+        vm->reason = VIR_DOMAIN_SHUTDOWN_USER;
+    }
+    inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_SHUTDOWN, VIR_DOMAIN_EVENT_SHUTDOWN_GUEST);
+    post(daemon, vm, inv_domain_guest_shutdown);
+}
+
+static void
+io_error(InvDaemon *daemon, InvVm *vm)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+    inv_vm_add_message_locked(vm, "a disk gave an I/O error: see the log of this domain");
+}
+
+static void
+reset(InvDaemon *daemon, InvVm *vm)
+{
+    g_autofree char *name = NULL;
+    int id;
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+        name = g_strdup(vm->name);
+        id = vm->id;
+    }
+    inv_events_reboot(daemon->events, &(InvEventDomain){ .name = name, .uuid = vm->uuid, .id = id });
+}
+
+static void
+panicked(InvDaemon *daemon, InvVm *vm)
+{
+    post(daemon, vm, inv_domain_guest_crashed);
+}
+
+static const struct {
+    const char *event;
+    void (*handle)(InvDaemon *daemon, InvVm *vm);
+} handlers[] = {
+    { "STOP", stopped },
+    { "RESUME", resumed },
+    { "SHUTDOWN", shut_down },
+    { "RESET", reset },
+    { "GUEST_PANICKED", panicked },
+    { "BLOCK_IO_ERROR", io_error },
+};
+
+void
+inv_monitor_event(InvQmp *qmp, const char *event, const InvJson *data, gint64 seconds, gint64 microseconds, gpointer user_data)
+{
+    InvDaemon *daemon = user_data;
+
+    for (gsize i = 0; i < G_N_ELEMENTS(handlers); i++) {
+        if (strcmp(handlers[i].event, event) == 0) {
+            g_autoptr(InvVm) vm = find_by_qmp(daemon, qmp);
+
+            if (vm)
+                handlers[i].handle(daemon, vm);
+            return;
+        }
+    }
+    g_debug("monitor event %s is not acted on", event);
+}
+
+/* A monitor that broke while its QEMU lives cannot be managed any more: QEMU is ended, as libvirt does. */
+static void
+lost_monitor(InvDaemon *daemon, InvVm *vm)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(InvProcess) process = NULL;
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+        process = vm->process ? inv_process_ref(vm->process) : NULL;
+    }
+    /* Its exit, which comes with the end of every QEMU, is handled where exits are. */
+    if (process && inv_process_is_alive(process) && !inv_process_kill(process, LOST_GRACE_MS, &error))
+        g_warning("%s: %s", vm->uuid_text, error->message);
+}
+
+void
+inv_monitor_closed(InvQmp *qmp, const GError *error, gpointer user_data)
+{
+    InvDaemon *daemon = user_data;
+    g_autoptr(InvVm) vm = find_by_qmp(daemon, qmp);
+
+    if (vm) {
+        g_info("%s: the monitor is closed: %s", vm->uuid_text, error ? error->message : "");
+        post(daemon, vm, lost_monitor);
+    }
+}

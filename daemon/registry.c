@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/registry.h"
+
+#include "util/error.h"
+
+#include <string.h>
+
+/* As long as libvirt's own wait for a domain's job. */
+#define JOB_DEADLINE_US (30 * G_USEC_PER_SEC)
+/* What an administrator reads at most; older ones go. */
+#define MAX_MESSAGES 64u
+
+struct InvRegistry {
+    GMutex lock;
+    GCond job_ended;
+    GHashTable *by_uuid; /* uuid_text → InvVm with a reference */
+    GHashTable *by_name; /* name → InvVm, borrowed */
+    int last_id;
+};
+
+InvRegistry *
+inv_registry_new(void)
+{
+    InvRegistry *registry = g_new0(InvRegistry, 1);
+
+    g_mutex_init(&registry->lock);
+    g_cond_init(&registry->job_ended);
+    registry->by_uuid = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)inv_vm_unref);
+    registry->by_name = g_hash_table_new(g_str_hash, g_str_equal);
+    return registry;
+}
+
+void
+inv_registry_free(InvRegistry *registry)
+{
+    if (!registry)
+        return;
+    g_hash_table_unref(registry->by_name);
+    g_hash_table_unref(registry->by_uuid);
+    g_cond_clear(&registry->job_ended);
+    g_mutex_clear(&registry->lock);
+    g_free(registry);
+}
+
+/* The guard is the registry itself under another type: nothing is allocated. */
+InvRegistryLock *
+inv_registry_lock(InvRegistry *registry)
+{
+    g_mutex_lock(&registry->lock);
+    return (InvRegistryLock *)registry;
+}
+
+void
+inv_registry_unlock(InvRegistryLock *lock)
+{
+    if (lock)
+        g_mutex_unlock(&((InvRegistry *)lock)->lock);
+}
+
+InvVm *
+inv_vm_new(InvRegistry *registry, const unsigned char *uuid, const char *name)
+{
+    InvVm *vm = g_new0(InvVm, 1);
+
+    vm->refs = 1;
+    vm->registry = registry;
+    memcpy(vm->uuid, uuid, sizeof(vm->uuid));
+    inv_uuid_format(uuid, vm->uuid_text);
+    vm->name = g_strdup(name);
+    vm->id = -1;
+    vm->state = VIR_DOMAIN_SHUTOFF;
+    vm->stop_detail = -1;
+    vm->messages = g_ptr_array_new_with_free_func(g_free);
+    return vm;
+}
+
+InvVm *
+inv_vm_ref(InvVm *vm)
+{
+    g_atomic_int_inc(&vm->refs);
+    return vm;
+}
+
+void
+inv_vm_unref(InvVm *vm)
+{
+    if (!vm || !g_atomic_int_dec_and_test(&vm->refs))
+        return;
+    g_free(vm->name);
+    g_free(vm->inactive_xml);
+    g_free(vm->summary.title);
+    inv_cpu_record_free(vm->record);
+    inv_domain_free(vm->live);
+    inv_process_unref(vm->process);
+    inv_qmp_unref(vm->qmp);
+    g_ptr_array_unref(vm->messages);
+    g_free(vm);
+}
+
+gboolean
+inv_registry_add_locked(InvRegistry *registry, InvVm *vm, GError **error)
+{
+    InvVm *other = inv_registry_find_uuid_locked(registry, vm->uuid);
+
+    if (other)
+        return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "domain '%s' is already defined with uuid %s", other->name,
+                             vm->uuid_text);
+    other = inv_registry_find_name_locked(registry, vm->name);
+    if (other)
+        return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "domain '%s' already exists with uuid %s", vm->name,
+                             other->uuid_text);
+    g_hash_table_insert(registry->by_uuid, vm->uuid_text, inv_vm_ref(vm));
+    g_hash_table_insert(registry->by_name, vm->name, vm);
+    return TRUE;
+}
+
+void
+inv_registry_remove_locked(InvRegistry *registry, InvVm *vm)
+{
+    if (inv_registry_find_uuid_locked(registry, vm->uuid) != vm)
+        return;
+    vm->removed = TRUE;
+    g_hash_table_remove(registry->by_name, vm->name);
+    g_hash_table_remove(registry->by_uuid, vm->uuid_text);
+    g_cond_broadcast(&registry->job_ended);
+}
+
+gboolean
+inv_registry_rename_locked(InvRegistry *registry, InvVm *vm, const char *name, GError **error)
+{
+    InvVm *other = inv_registry_find_name_locked(registry, name);
+
+    if (other && other != vm)
+        return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "domain '%s' already exists with uuid %s", name,
+                             other->uuid_text);
+    g_hash_table_remove(registry->by_name, vm->name);
+    g_free(vm->name);
+    vm->name = g_strdup(name);
+    g_hash_table_insert(registry->by_name, vm->name, vm);
+    return TRUE;
+}
+
+int
+inv_registry_next_id_locked(InvRegistry *registry)
+{
+    return ++registry->last_id;
+}
+
+void
+inv_registry_reserve_id_locked(InvRegistry *registry, int id)
+{
+    registry->last_id = MAX(registry->last_id, id);
+}
+
+InvVm *
+inv_registry_find_uuid_locked(InvRegistry *registry, const unsigned char *uuid)
+{
+    char text[VIR_UUID_STRING_BUFLEN];
+
+    inv_uuid_format(uuid, text);
+    return g_hash_table_lookup(registry->by_uuid, text);
+}
+
+InvVm *
+inv_registry_find_name_locked(InvRegistry *registry, const char *name)
+{
+    return g_hash_table_lookup(registry->by_name, name);
+}
+
+InvVm *
+inv_registry_find_id_locked(InvRegistry *registry, int id)
+{
+    GHashTableIter iter;
+    gpointer value;
+
+    if (id < 0)
+        return NULL;
+    g_hash_table_iter_init(&iter, registry->by_uuid);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        if (((InvVm *)value)->id == id)
+            return value;
+    }
+    return NULL;
+}
+
+InvVm *
+inv_registry_get_uuid(InvRegistry *registry, const unsigned char *uuid, GError **error)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
+    InvVm *vm = inv_registry_find_uuid_locked(registry, uuid);
+    char text[VIR_UUID_STRING_BUFLEN];
+
+    if (vm)
+        return inv_vm_ref(vm);
+    inv_uuid_format(uuid, text);
+    inv_error_set(error, VIR_ERR_NO_DOMAIN, "Domain not found: no domain with matching uuid '%s'", text);
+    return NULL;
+}
+
+InvVm *
+inv_registry_get_name(InvRegistry *registry, const char *name, GError **error)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
+    InvVm *vm = inv_registry_find_name_locked(registry, name);
+
+    if (vm)
+        return inv_vm_ref(vm);
+    inv_error_set(error, VIR_ERR_NO_DOMAIN, "Domain not found: no domain with matching name '%s'", name);
+    return NULL;
+}
+
+InvVm *
+inv_registry_get_id(InvRegistry *registry, int id, GError **error)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
+    InvVm *vm = inv_registry_find_id_locked(registry, id);
+
+    if (vm)
+        return inv_vm_ref(vm);
+    inv_error_set(error, VIR_ERR_NO_DOMAIN, "Domain not found: no domain with matching id %d", id);
+    return NULL;
+}
+
+static gint
+compare_names(gconstpointer a, gconstpointer b)
+{
+    return strcmp((*(InvVm *const *)a)->name, (*(InvVm *const *)b)->name);
+}
+
+GPtrArray *
+inv_registry_list(InvRegistry *registry)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
+    GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)inv_vm_unref);
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, registry->by_uuid);
+    while (g_hash_table_iter_next(&iter, NULL, &value))
+        g_ptr_array_add(list, inv_vm_ref(value));
+    /* Sorted while the lock is held: a rename changes what is compared. */
+    g_ptr_array_sort(list, compare_names);
+    return list;
+}
+
+void
+inv_vm_set_summary_locked(InvVm *vm, const InvDomain *domain)
+{
+    g_free(vm->summary.title);
+    vm->summary = (InvVmSummary){
+        .virt_type = domain->virt_type,
+        .max_memory_kib = domain->max_memory_kib,
+        .memory_kib = domain->current_memory_kib ? domain->current_memory_kib : domain->max_memory_kib,
+        .max_vcpus = domain->max_vcpus,
+        .vcpus = domain->vcpus ? domain->vcpus : domain->max_vcpus,
+        .title = g_strdup(domain->title),
+    };
+}
+
+void
+inv_vm_add_message_locked(InvVm *vm, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    g_ptr_array_add(vm->messages, g_strdup_vprintf(format, args));
+    va_end(args);
+    if (vm->messages->len > MAX_MESSAGES)
+        g_ptr_array_remove_index(vm->messages, 0);
+}
+
+void
+inv_vm_clear_messages_locked(InvVm *vm)
+{
+    g_ptr_array_set_size(vm->messages, 0);
+}
+
+InvDomain *
+inv_vm_parse_inactive(InvVm *vm, GError **error)
+{
+    g_autofree char *xml = NULL;
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        xml = g_strdup(vm->inactive_xml);
+    }
+    if (!xml) {
+        inv_error_set(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is transient: it has no persistent definition",
+                      vm->name);
+        return NULL;
+    }
+    return inv_domain_parse(xml, error);
+}
+
+InvVmJob *
+inv_vm_begin_job(InvVm *vm, const char *what, GError **error)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+    gint64 deadline = g_get_monotonic_time() + JOB_DEADLINE_US;
+
+    while (vm->job && !vm->removed) {
+        if (!g_cond_wait_until(&vm->registry->job_ended, &vm->registry->lock, deadline)) {
+            inv_error_set(error, VIR_ERR_OPERATION_TIMEOUT,
+                          "domain '%s' is busy with '%s' and '%s' has waited its 30 seconds for it: try again later",
+                          vm->name, vm->job, what);
+            return NULL;
+        }
+    }
+    if (vm->removed) {
+        inv_error_set(error, VIR_ERR_NO_DOMAIN, "Domain not found: '%s' (%s) is gone", vm->name, vm->uuid_text);
+        return NULL;
+    }
+    vm->job = what;
+    return inv_vm_ref(vm);
+}
+
+void
+inv_vm_end_job(InvVmJob *job)
+{
+    if (!job)
+        return;
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(job->registry);
+
+        job->job = NULL;
+        g_cond_broadcast(&job->registry->job_ended);
+    }
+    inv_vm_unref(job);
+}
+
+InvQmp *
+inv_vm_get_qmp(InvVm *vm, GError **error)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+    if (!inv_vm_is_active(vm) || !vm->qmp) {
+        inv_error_set(error, VIR_ERR_OPERATION_INVALID, "Requested operation is not valid: domain '%s' is not running",
+                      vm->name);
+        return NULL;
+    }
+    return inv_qmp_ref(vm->qmp);
+}

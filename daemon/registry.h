@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "cpu_driver/record.h"
+#include "qemu/process.h"
+#include "qemu/qmp.h"
+#include "xml/domain.h"
+
+#include <glib.h>
+#include <libvirt/libvirt.h>
+
+G_BEGIN_DECLS
+
+/*
+ * The domains that this daemon manages. One lock guards the tables and every field of an InvVm that
+ * is not immutable; it is held for moments only, never across I/O. Whatever waits (QEMU, the disk)
+ * runs under the domain's one job instead.
+ */
+typedef struct InvRegistry InvRegistry;
+
+/* What lists and dominfo ask of a definition, so that no document is parsed for them. */
+typedef struct {
+    InvVirtType virt_type;
+    guint64 max_memory_kib, memory_kib;
+    guint max_vcpus, vcpus;
+    char *title;
+} InvVmSummary;
+
+typedef struct {
+    int refs; /* atomic */
+    InvRegistry *registry; /* immutable */
+    unsigned char uuid[VIR_UUID_BUFLEN];     /* immutable */
+    char uuid_text[VIR_UUID_STRING_BUFLEN];  /* immutable */
+
+    /* Guarded by the registry's lock. */
+    char *name;
+    char *inactive_xml;   /* the persistent definition; NULL for a transient domain */
+    InvVmSummary summary; /* of the live definition while it runs, else of the persistent one */
+    gint64 revision;
+    InvCpuRecord *record; /* of the persistent definition, or of a transient guest; or NULL */
+    gboolean autostart;
+    gboolean removed;     /* not in the tables any more */
+    InvDomain *live;      /* while active */
+    int id;               /* -1 while inactive */
+    virDomainState state;
+    int reason;           /* of `state` */
+    InvProcess *process;
+    InvQmp *qmp;
+    const char *job;      /* what holds the domain, a word for messages; NULL: free */
+    GPtrArray *messages;  /* of char *: what the administrator should know (deprecated, ignored, changed) */
+    gboolean fake_reboot; /* the next guest shutdown is a reboot that we asked for */
+    gboolean quiet;       /* a call of ours changes the run state: the monitor's own STOP and RESUME say nothing new */
+    int stop_detail;      /* VIR_DOMAIN_EVENT_STOPPED_*: why the process is about to end, or -1 */
+} InvVm;
+
+InvRegistry *inv_registry_new(void);
+void inv_registry_free(InvRegistry *registry);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvRegistry, inv_registry_free)
+
+/* The guard: `g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);` */
+typedef struct InvRegistryLock InvRegistryLock;
+InvRegistryLock *inv_registry_lock(InvRegistry *registry);
+void inv_registry_unlock(InvRegistryLock *lock);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvRegistryLock, inv_registry_unlock)
+
+/*
+ * A domain that is not in the tables yet. The caller owns a reference; fields may be set before
+ * inv_registry_add_locked().
+ */
+InvVm *inv_vm_new(InvRegistry *registry, const unsigned char *uuid, const char *name);
+InvVm *inv_vm_ref(InvVm *vm);
+void inv_vm_unref(InvVm *vm);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvVm, inv_vm_unref)
+
+/* The tables take a reference. FALSE and VIR_ERR_OPERATION_FAILED when name or uuid is taken. */
+gboolean inv_registry_add_locked(InvRegistry *registry, InvVm *vm, GError **error);
+void inv_registry_remove_locked(InvRegistry *registry, InvVm *vm);
+gboolean inv_registry_rename_locked(InvRegistry *registry, InvVm *vm, const char *name, GError **error);
+/* A fresh id for a domain that starts; an id of an earlier daemon's domain is never given again. */
+int inv_registry_next_id_locked(InvRegistry *registry);
+void inv_registry_reserve_id_locked(InvRegistry *registry, int id);
+
+/* Borrowed, while the lock is held; NULL when there is none. */
+InvVm *inv_registry_find_uuid_locked(InvRegistry *registry, const unsigned char *uuid);
+InvVm *inv_registry_find_name_locked(InvRegistry *registry, const char *name);
+InvVm *inv_registry_find_id_locked(InvRegistry *registry, int id);
+
+/* A new reference, or NULL and VIR_ERR_NO_DOMAIN. */
+InvVm *inv_registry_get_uuid(InvRegistry *registry, const unsigned char *uuid, GError **error);
+InvVm *inv_registry_get_name(InvRegistry *registry, const char *name, GError **error);
+InvVm *inv_registry_get_id(InvRegistry *registry, int id, GError **error);
+
+/* All domains, of InvVm with a reference each, by name. */
+GPtrArray *inv_registry_list(InvRegistry *registry);
+
+static inline gboolean
+inv_vm_is_active(const InvVm *vm)
+{
+    return vm->id >= 0;
+}
+
+static inline gboolean
+inv_vm_is_persistent(const InvVm *vm)
+{
+    return vm->inactive_xml != NULL;
+}
+
+/* Takes what lists need from a definition. */
+void inv_vm_set_summary_locked(InvVm *vm, const InvDomain *domain);
+void inv_vm_add_message_locked(InvVm *vm, const char *format, ...) G_GNUC_PRINTF(2, 3);
+void inv_vm_clear_messages_locked(InvVm *vm);
+
+/* A parsed copy of the persistent definition; the caller owns it. VIR_ERR_OPERATION_INVALID for a transient domain. */
+InvDomain *inv_vm_parse_inactive(InvVm *vm, GError **error);
+
+/*
+ * Takes the domain's one job, waiting for its holder at most until the deadline
+ * (VIR_ERR_OPERATION_TIMEOUT, naming what holds it). VIR_ERR_NO_DOMAIN when the domain was removed
+ * meanwhile. @what is a static word: "start".
+ */
+typedef InvVm InvVmJob;
+InvVmJob *inv_vm_begin_job(InvVm *vm, const char *what, GError **error);
+void inv_vm_end_job(InvVmJob *job);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvVmJob, inv_vm_end_job)
+
+/* The monitor of a running domain (a new reference), or VIR_ERR_OPERATION_INVALID "domain is not running". */
+InvQmp *inv_vm_get_qmp(InvVm *vm, GError **error);
+
+G_END_DECLS

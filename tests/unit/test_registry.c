@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "daemon/registry.h"
+#include "util/error.h"
+
+static InvRegistry *registry;
+static GError *error;
+
+static int
+setup(void **state)
+{
+    registry = inv_registry_new();
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    g_clear_pointer(&registry, inv_registry_free);
+    g_clear_error(&error);
+    return 0;
+}
+
+static InvVm *
+add(unsigned char number, const char *name)
+{
+    unsigned char uuid[VIR_UUID_BUFLEN] = { number };
+    g_autoptr(InvVm) vm = inv_vm_new(registry, uuid, name);
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
+
+    return inv_registry_add_locked(registry, vm, &error) ? vm : NULL;
+}
+
+static void
+names_and_uuids_are_unique(void **state)
+{
+    assert_non_null(add(1, "one"));
+    assert_null(add(2, "one"));
+    assert_int_equal(inv_error_code(error), VIR_ERR_OPERATION_FAILED);
+    assert_non_null(strstr(error->message, "'one' already exists"));
+    g_clear_error(&error);
+    assert_null(add(1, "two"));
+    assert_non_null(strstr(error->message, "'one' is already defined"));
+}
+
+static void
+a_rename_moves_the_name(void **state)
+{
+    InvVm *vm = add(1, "one");
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
+
+        assert_true(inv_registry_rename_locked(registry, vm, "uno", NULL));
+    }
+    assert_null(inv_registry_get_name(registry, "one", &error));
+    assert_int_equal(inv_error_code(error), VIR_ERR_NO_DOMAIN);
+    g_clear_error(&error);
+    {
+        g_autoptr(InvVm) found = inv_registry_get_name(registry, "uno", NULL);
+
+        assert_ptr_equal(found, vm);
+    }
+}
+
+static gpointer
+take_job(gpointer data)
+{
+    g_autoptr(InvVmJob) job = inv_vm_begin_job(data, "second", NULL);
+
+    return GINT_TO_POINTER(job != NULL);
+}
+
+static void
+a_job_waits_for_the_one_before(void **state)
+{
+    InvVm *vm = add(1, "one");
+    InvVmJob *job = inv_vm_begin_job(vm, "first", NULL);
+    GThread *thread;
+
+    assert_non_null(job);
+    thread = g_thread_new("second", take_job, vm);
+    assert_string_equal(vm->job, "first");
+    inv_vm_end_job(job);
+    assert_true(GPOINTER_TO_INT(g_thread_join(thread)));
+    assert_null(vm->job);
+}
+
+static void
+a_job_on_a_removed_domain_is_refused(void **state)
+{
+    g_autoptr(InvVm) vm = inv_vm_ref(add(1, "one"));
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
+
+        inv_registry_remove_locked(registry, vm);
+    }
+    assert_null(inv_vm_begin_job(vm, "start", &error));
+    assert_int_equal(inv_error_code(error), VIR_ERR_NO_DOMAIN);
+}
+
+static void
+ids_grow_past_those_of_an_earlier_daemon(void **state)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
+
+    inv_registry_reserve_id_locked(registry, 41);
+    inv_registry_reserve_id_locked(registry, 7);
+    assert_int_equal(inv_registry_next_id_locked(registry), 42);
+}
+
+static void
+lists_are_sorted_by_name(void **state)
+{
+    g_autoptr(GPtrArray) list = NULL;
+
+    add(1, "b");
+    add(2, "c");
+    add(3, "a");
+    list = inv_registry_list(registry);
+    assert_int_equal(list->len, 3);
+    assert_string_equal(((InvVm *)g_ptr_array_index(list, 0))->name, "a");
+    assert_string_equal(((InvVm *)g_ptr_array_index(list, 2))->name, "c");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(names_and_uuids_are_unique, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_rename_moves_the_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_job_waits_for_the_one_before, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_job_on_a_removed_domain_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(ids_grow_past_those_of_an_earlier_daemon, setup, teardown),
+        cmocka_unit_test_setup_teardown(lists_are_sorted_by_name, setup, teardown),
+    };
+
+    return cmocka_run_group_tests_name("registry", tests, NULL, NULL);
+}
