@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "xml/domain.h"
 
-#include <stdio.h>
-
 void
 inv_uuid_format(const unsigned char uuid[VIR_UUID_BUFLEN], char *text)
 {
-    for (guint i = 0; i < VIR_UUID_BUFLEN; i++)
-        text += sprintf(text, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", uuid[i]);
+    static const char digits[] = "0123456789abcdef";
+
+    for (guint i = 0; i < VIR_UUID_BUFLEN; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *text++ = '-';
+        *text++ = digits[uuid[i] >> 4];
+        *text++ = digits[uuid[i] & 0xf];
+    }
+    *text = '\0';
 }
 
 gboolean

@@ -26,10 +26,10 @@ typedef struct {
 static const Case cases[] = {
     { .name = "system", .text = "qemu:///system", .socket = SYSTEM, .uri = "qemu:///system" },
     { .name = "session", .text = "qemu:///session", .runtime = "/run/u", .socket = "/run/u/invar/invar-sock", .uri = "qemu:///session" },
-    { .name = "session without a runtime folder", .text = "qemu:///session", .socket = "/home/x/.cache/invar/run/invar-sock",
+    { .name = "session without a runtime folder", .text = "qemu:///session", .socket = "/somewhere/x/.cache/invar/run/invar-sock",
       .uri = "qemu:///session" },
     { .name = "an empty runtime folder is none", .text = "qemu:///session", .runtime = "",
-      .socket = "/home/x/.cache/invar/run/invar-sock", .uri = "qemu:///session" },
+      .socket = "/somewhere/x/.cache/invar/run/invar-sock", .uri = "qemu:///session" },
     { .name = "socket named", .text = "qemu+unix:///session?socket=/a/b", .socket = "/a/b", .uri = "qemu:///session" },
     { .name = "socket with escapes", .text = "qemu+unix:///system?socket=/a%20b&mode=direct", .socket = "/a b", .uri = "qemu:///system" },
     { .name = "by its own name", .text = "invar+unix:///session?socket=/a", .socket = "/a", .uri = "qemu:///session" },
@@ -50,7 +50,7 @@ static GError *error;
 static int
 setup(void **state)
 {
-    g_setenv("HOME", "/home/x", TRUE);
+    g_setenv("HOME", "/somewhere/x", TRUE);
     return 0;
 }
 
