@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -88,12 +89,57 @@ def processes_of(mark, folder):
     return found
 
 
-def _find_binary(name):
+def find_binary(name):
     for path in (os.path.join(TOP_BUILDDIR, name), os.path.join(TOP_BUILDDIR, "daemon", name),
                  os.path.join(TOP_BUILDDIR, "cli", name)):
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
     raise FileNotFoundError(f"{name} is not built in {TOP_BUILDDIR}")
+
+
+@contextlib.contextmanager
+def bare_qemu(cpu, machine="q35"):
+    """(serial log, QMP file) of a QEMU without any daemon."""
+    need_witness()
+    folder = tempfile.mkdtemp(prefix="e.", dir=os.environ.get("TMPDIR", "/tmp"))
+    process = None
+    try:
+        ours, theirs = socket.socketpair()
+        process = subprocess.Popen(
+            [QEMU, "-M", machine, "-accel", "tcg", "-cpu", cpu, "-m", "64", "-nodefaults", "-no-user-config",
+             "-display", "none", "-drive", f"file={WITNESS_IMAGE},format=raw,snapshot=on",
+             "-serial", f"file:{folder}/serial",
+             "-chardev", f"socket,id=qmp,fd={theirs.fileno()}", "-mon", "chardev=qmp,mode=control"],
+            pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        theirs.close()
+        ours.settimeout(20)
+        with ours, ours.makefile("rw") as qmp:
+            yield folder + "/serial", qmp
+    finally:
+        if process:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        shutil.rmtree(folder)
+
+
+def ask(qmp, command, **arguments):
+    qmp.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+    qmp.flush()
+    while True:
+        reply = json.loads(qmp.readline())
+        if "error" in reply:
+            raise AssertionError(reply["error"])
+        if "return" in reply:
+            return reply["return"]
+
+
+def qemu_filters(cpu, machine="q35"):
+    """The names of what QEMU itself says that it filters from @cpu here."""
+    with bare_qemu(cpu, machine) as (_, qmp):
+        qmp.readline()
+        ask(qmp, "qmp_capabilities")
+        path = ask(qmp, "query-cpus-fast")[0]["qom-path"]
+        return set(ask(qmp, "qom-get", path=path, property="unavailable-features"))
 
 
 class Daemon:
@@ -159,18 +205,16 @@ class Daemon:
         if fault:
             env["INVAR_FAULT"] = fault
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([_find_binary("invard"), "--session", *arguments], env=env,
+            self.process = subprocess.Popen([find_binary("invard"), "--session", *arguments], env=env,
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/",
                                             start_new_session=True)
         self.wait_ready()
 
     def wait_ready(self):
-        import socket as sockets
-
         def answers():
             if self.process.poll() is not None:
                 raise AssertionError(f"invard ended with {self.process.returncode} before it listened: {self.log_tail()}")
-            with sockets.socket(sockets.AF_UNIX) as peer:
+            with socket.socket(socket.AF_UNIX) as peer:
                 try:
                     peer.connect(self.socket)
                 except OSError:
@@ -272,7 +316,7 @@ class Daemon:
         return result
 
     def invar(self, *arguments, **options):
-        return self.run(_find_binary("invar"), *arguments, **options)
+        return self.run(find_binary("invar"), *arguments, **options)
 
     def invar_json(self, *arguments):
         output = self.invar("--json", *arguments).stdout
@@ -356,6 +400,29 @@ def features_of(xml_text):
     if cpu is None:
         return {}
     return {feature.get("name"): feature.get("policy") for feature in cpu.findall("feature")}
+
+
+def error_of(call, *arguments):
+    """The libvirtError that @call must raise."""
+    libvirt = import_libvirt()
+    try:
+        call(*arguments)
+    except libvirt.libvirtError as error:
+        return error
+    raise AssertionError(f"{getattr(call, '__name__', call)} did not fail")
+
+
+def expect_error(call, *arguments, code=None, words=()):
+    """It fails with libvirt's @code (a name, "VIR_ERR_…"), never as an internal error, and says each of @words."""
+    libvirt = import_libvirt()
+    error = error_of(call, *arguments)
+    text = f"{error.get_error_code()}: {error.get_error_message()}"
+    assert error.get_error_code() != libvirt.VIR_ERR_INTERNAL_ERROR, text
+    if code:
+        assert error.get_error_code() == getattr(libvirt, code), f"{text}; {code} was expected"
+    for word in words:
+        assert word in error.get_error_message(), f"{text}; it does not say {word!r}"
+    return error
 
 
 def _run_one(number, function, shared):

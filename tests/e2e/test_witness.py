@@ -1,60 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The witness itself, on a bare QEMU: other tests believe it, so it is held against QEMU's own word."""
-import contextlib
-import json
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import tempfile
-
 import harness
 import witness
-
-
-@contextlib.contextmanager
-def bare_qemu(cpu):
-    """(serial log, QMP file) of a QEMU without any daemon."""
-    harness.need_witness()
-    folder = tempfile.mkdtemp(prefix="e.", dir=os.environ.get("TMPDIR", "/tmp"))
-    process = None
-    try:
-        ours, theirs = socket.socketpair()
-        process = subprocess.Popen(
-            [harness.QEMU, "-M", "q35", "-accel", "tcg", "-cpu", cpu, "-m", "64", "-nodefaults", "-no-user-config",
-             "-display", "none", "-drive", f"file={harness.WITNESS_IMAGE},format=raw,snapshot=on",
-             "-serial", f"file:{folder}/serial",
-             "-chardev", f"socket,id=qmp,fd={theirs.fileno()}", "-mon", "chardev=qmp,mode=control"],
-            pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        theirs.close()
-        ours.settimeout(20)
-        with ours, ours.makefile("rw") as qmp:
-            yield folder + "/serial", qmp
-    finally:
-        if process:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        shutil.rmtree(folder)
-
-
-def ask(qmp, command, **arguments):
-    qmp.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
-    qmp.flush()
-    while True:
-        reply = json.loads(qmp.readline())
-        if "error" in reply:
-            raise AssertionError(reply["error"])
-        if "return" in reply:
-            return reply["return"]
 
 
 def test_same():
     """two boots of one model print the same round, byte for byte"""
     printed = []
     for _ in range(2):
-        with bare_qemu("Skylake-Client") as (serial, _):
+        with harness.bare_qemu("Skylake-Client") as (serial, _):
             printed.append(witness.wait_for_round(serial))
     assert printed[0] == printed[1]
 
@@ -63,7 +18,7 @@ def test_other():
     """another model prints another round"""
     printed = []
     for cpu in ("Skylake-Client", "EPYC"):
-        with bare_qemu(cpu) as (serial, _):
+        with harness.bare_qemu(cpu) as (serial, _):
             printed.append(witness.decode(witness.wait_for_round(serial)))
     assert witness.vendor(printed[0]) == "GenuineIntel", printed[0][(0, 0)]
     assert witness.vendor(printed[1]) == "AuthenticAMD", printed[1][(0, 0)]
@@ -71,12 +26,12 @@ def test_other():
 
 def test_believed():
     """every feature word that QEMU reports is what the guest reads"""
-    with bare_qemu("Skylake-Client") as (serial, qmp):
+    with harness.bare_qemu("Skylake-Client") as (serial, qmp):
         leaves = witness.decode(witness.wait_for_round(serial))
         qmp.readline()
-        ask(qmp, "qmp_capabilities")
-        path = ask(qmp, "query-cpus-fast")[0]["qom-path"]
-        words = ask(qmp, "qom-get", path=path, property="feature-words")
+        harness.ask(qmp, "qmp_capabilities")
+        path = harness.ask(qmp, "query-cpus-fast")[0]["qom-path"]
+        words = harness.ask(qmp, "qom-get", path=path, property="feature-words")
     compared = 0
     for word in words:
         leaf, subleaf = word["cpuid-input-eax"], word.get("cpuid-input-ecx", 0)
