@@ -158,8 +158,9 @@ find_existing(InvDaemon *daemon, const InvDomain *domain, InvVm **found, GError 
 
     if (by_uuid && by_uuid != by_name)
         return inv_error_set(error, VIR_ERR_OPERATION_FAILED,
-                             "domain '%s' is already defined with uuid %s: to rename it use domrename, else give another uuid",
-                             by_uuid->name, by_uuid->uuid_text);
+                             "domain '%s' is already defined with uuid %s, and '%s' cannot have the same: rename the "
+                             "domain with domrename, or give another uuid",
+                             by_uuid->name, by_uuid->uuid_text, domain->name);
     if (by_name && by_name != by_uuid)
         return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "domain '%s' already exists with uuid %s", by_name->name,
                              by_name->uuid_text);
