@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifdef HAVE_CONFIG_H
+#include "config.h" /* strverscmp() is GNU's */
+#endif
+
 #include "daemon/domain_capabilities.h"
 
 #include "daemon/guest_arch.h"
@@ -238,10 +242,7 @@ write_model(InvXmlOut *out, const InvCpuFacts *facts, const InvCpuModel *model, 
 static int
 compare_models(gconstpointer a, gconstpointer b)
 {
-    g_autofree char *first = g_utf8_collate_key_for_filename((*(const InvCpuModel *const *)a)->name, -1);
-    g_autofree char *second = g_utf8_collate_key_for_filename((*(const InvCpuModel *const *)b)->name, -1);
-
-    return strcmp(first, second);
+    return strverscmp((*(const InvCpuModel *const *)a)->name, (*(const InvCpuModel *const *)b)->name);
 }
 
 /* Models that a domain can name with mode='custom'; borrowed from the table. */

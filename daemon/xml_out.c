@@ -1,33 +1,30 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/xml_out.h"
 
-#include <libxml/xmlwriter.h>
+#include <string.h>
+
+/* Documents here are some hundred kilobytes of short elements: libxml2's writer takes three times as long for them. */
+#define USUAL_SIZE 32768
+
+typedef enum {
+    OUT_START,   /* nothing written behind the last tag */
+    OUT_OPEN,    /* "<element", its '>' still to come */
+    OUT_CONTENT, /* text was written: the end tag follows at once */
+} OutState;
 
 struct InvXmlOut {
-    xmlBufferPtr buffer;
-    xmlTextWriterPtr writer;
+    GString *text;
+    GPtrArray *open; /* names of elements, owned */
+    OutState state;
 };
-
-/* libxml2 fails here only for want of memory, where GLib would abort: so does this. */
-static void
-check(gboolean good)
-{
-    if (!good)
-        g_error("libxml2 could not write a document: out of memory");
-}
 
 InvXmlOut *
 inv_xml_out_new(void)
 {
     InvXmlOut *out = g_new0(InvXmlOut, 1);
 
-    out->buffer = xmlBufferCreate();
-    check(out->buffer != NULL);
-    out->writer = xmlNewTextWriterMemory(out->buffer, 0);
-    check(out->writer != NULL);
-    xmlTextWriterSetIndent(out->writer, 1);
-    xmlTextWriterSetIndentString(out->writer, BAD_CAST "  ");
-    xmlTextWriterSetQuoteChar(out->writer, '\'');
+    out->text = g_string_sized_new(USUAL_SIZE);
+    out->open = g_ptr_array_new_with_free_func(g_free);
     return out;
 }
 
@@ -36,63 +33,132 @@ inv_xml_out_free(InvXmlOut *out)
 {
     if (!out)
         return;
-    if (out->writer)
-        xmlFreeTextWriter(out->writer);
-    xmlBufferFree(out->buffer);
+    g_string_free(out->text, TRUE);
+    g_ptr_array_unref(out->open);
     g_free(out);
 }
 
-/* What an XML 1.0 document can hold (its production Char). */
-static char *
-sanitized(const char *text)
+static const char *
+entity(gunichar c)
 {
-    g_autofree char *valid = g_utf8_make_valid(text, -1);
-    GString *clean = g_string_new(NULL);
+    switch (c) {
+    case '&':
+        return "&amp;";
+    case '<':
+        return "&lt;";
+    case '>':
+        return "&gt;";
+    case '\'':
+        return "&apos;";
+    case '\n':
+        return "&#10;";
+    case '\r':
+        return "&#13;";
+    case '\t':
+        return "&#9;";
+    default:
+        return NULL;
+    }
+}
 
+/* What an XML 1.0 document can hold (its production Char); the rest becomes U+FFFD. */
+static void
+append_escaped(GString *text, const char *value)
+{
+    g_autofree char *valid = NULL;
+
+    /* Nearly every name and number: nothing to escape, and then it is copied at once. */
+    if (!value[strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./ ")]) {
+        g_string_append(text, value);
+        return;
+    }
+    valid = g_utf8_make_valid(value, -1);
     for (const char *p = valid; *p; p = g_utf8_next_char(p)) {
         gunichar c = g_utf8_get_char(p);
-        gboolean allowed = c == '\t' || c == '\n' || c == '\r' || (c >= 0x20 && c != 0xfffe && c != 0xffff);
+        const char *escaped = entity(c);
 
-        g_string_append_unichar(clean, allowed ? c : 0xfffd);
+        if (escaped)
+            g_string_append(text, escaped);
+        else
+            g_string_append_unichar(text, c < 0x20 || c == 0xfffe || c == 0xffff ? 0xfffd : c);
     }
-    return g_string_free(clean, FALSE);
+}
+
+static void
+indent(InvXmlOut *out)
+{
+    for (guint i = 0; i < out->open->len; i++)
+        g_string_append(out->text, "  ");
+}
+
+/* Ends the start tag that is open, if any. */
+static void
+end_start_tag(InvXmlOut *out, const char *behind)
+{
+    if (out->state == OUT_OPEN)
+        g_string_append(out->text, behind);
 }
 
 void
 inv_xml_out_open(InvXmlOut *out, const char *element)
 {
-    check(xmlTextWriterStartElement(out->writer, BAD_CAST element) >= 0);
+    end_start_tag(out, ">\n");
+    indent(out);
+    g_string_append_c(out->text, '<');
+    g_string_append(out->text, element);
+    g_ptr_array_add(out->open, g_strdup(element));
+    out->state = OUT_OPEN;
 }
 
 void
 inv_xml_out_attribute(InvXmlOut *out, const char *name, const char *value)
 {
-    g_autofree char *clean = value ? sanitized(value) : NULL;
+    g_return_if_fail(out->state == OUT_OPEN);
 
-    if (clean)
-        check(xmlTextWriterWriteAttribute(out->writer, BAD_CAST name, BAD_CAST clean) >= 0);
+    if (!value)
+        return;
+    g_string_append_c(out->text, ' ');
+    g_string_append(out->text, name);
+    g_string_append(out->text, "='");
+    append_escaped(out->text, value);
+    g_string_append_c(out->text, '\'');
 }
 
 void
 inv_xml_out_attribute_uint(InvXmlOut *out, const char *name, guint64 value)
 {
-    g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, value);
+    char text[sizeof("18446744073709551615")];
 
+    g_snprintf(text, sizeof(text), "%" G_GUINT64_FORMAT, value);
     inv_xml_out_attribute(out, name, text);
 }
 
 void
 inv_xml_out_text(InvXmlOut *out, const char *text)
 {
-    g_autofree char *clean = sanitized(text);
+    g_return_if_fail(out->open->len > 0);
 
-    check(xmlTextWriterWriteString(out->writer, BAD_CAST clean) >= 0);
+    end_start_tag(out, ">");
+    append_escaped(out->text, text);
+    out->state = OUT_CONTENT;
 }
 
 void
 inv_xml_out_close(InvXmlOut *out)
 {
-    check(xmlTextWriterEndElement(out->writer) >= 0);
+    g_autofree char *element = NULL;
+
+    g_return_if_fail(out->open->len > 0);
+
+    element = g_ptr_array_steal_index(out->open, out->open->len - 1);
+    if (out->state == OUT_OPEN) {
+        g_string_append(out->text, "/>\n");
+    } else {
+        if (out->state == OUT_START)
+            indent(out);
+        g_string_append_printf(out->text, "</%s>\n", element);
+    }
+    out->state = OUT_START;
 }
 
 void
@@ -115,7 +181,7 @@ inv_xml_out_element_with(InvXmlOut *out, const char *element, const char *attrib
 char *
 inv_xml_out_finish(InvXmlOut *out)
 {
-    check(xmlTextWriterEndDocument(out->writer) >= 0);
-    check(xmlTextWriterFlush(out->writer) >= 0);
-    return g_strdup((const char *)xmlBufferContent(out->buffer));
+    while (out->open->len)
+        inv_xml_out_close(out);
+    return g_strdup(out->text->str);
 }

@@ -245,7 +245,7 @@ static const SysinfoCase sysinfo_cases[] = {
              "  </system>\n"
              "  <processor>\n"
              "    <entry name='manufacturer'>AuthenticAMD</entry>\n"
-             "    <entry name='version'>AMD 'EPYC'</entry>\n"
+             "    <entry name='version'>AMD &apos;EPYC&apos;</entry>\n"
              "  </processor>\n"
              "</sysinfo>\n" },
     { .name = "no firmware", .files = { { "/proc/cpuinfo", "vendor_id : AuthenticAMD\n" } } },
