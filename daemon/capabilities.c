@@ -295,20 +295,23 @@ static GPtrArray *
 default_emulators(InvEmulators *emulators, gint64 end)
 {
     g_autoptr(GPtrArray) all = inv_emulators_probe_all(emulators, remaining_ms(end));
-    g_autoptr(GHashTable) seen = g_hash_table_new(g_str_hash, g_str_equal);
     GPtrArray *defaults = g_ptr_array_new_with_free_func((GDestroyNotify)inv_emulator_unref);
 
-    for (guint i = 0; i < all->len; i++) {
+    g_ptr_array_sort(all, compare_by_arch);
+    for (guint i = 0, next; i < all->len; i = next) {
         InvEmulator *emulator = g_ptr_array_index(all, i);
         const char *arch = inv_emulator_arch(emulator);
-        InvEmulator *first;
+        InvEmulator *first = NULL;
 
-        if (!inv_guest_arch_word_size(arch) || !g_hash_table_add(seen, (gpointer)arch))
+        for (next = i + 1; next < all->len && g_str_equal(inv_emulator_arch(g_ptr_array_index(all, next)), arch); next++)
             continue;
-        first = inv_emulators_get(emulators, NULL, arch, remaining_ms(end), NULL);
+        if (!inv_guest_arch_word_size(arch))
+            continue;
+        /* Asking which comes first looks through every folder: only where there is a choice. */
+        if (next > i + 1)
+            first = inv_emulators_get(emulators, NULL, arch, remaining_ms(end), NULL);
         g_ptr_array_add(defaults, first ? first : inv_emulator_ref(emulator));
     }
-    g_ptr_array_sort(defaults, compare_by_arch);
     return defaults;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifdef HAVE_CONFIG_H
-#include "config.h" /* strverscmp() is GNU's */
+#include <config.h> /* strverscmp() is GNU's; in quotes it would be daemon/config.h */
 #endif
 
 #include "daemon/domain_capabilities.h"
