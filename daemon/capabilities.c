@@ -181,12 +181,6 @@ write_host(InvXmlOut *out, InvEmulator *emulator, gint64 end, GError **error)
     /* Suspending the host is not among Invar's calls: whatever the kernel can do, no client gets it here. */
     inv_xml_out_element(out, "power_management", NULL);
     inv_xml_out_element_with(out, "iommu", "support", inv_host_has_iommu() ? "yes" : "no");
-    inv_xml_out_open(out, "migration_features");
-    inv_xml_out_element(out, "live", NULL);
-    inv_xml_out_open(out, "uri_transports");
-    inv_xml_out_element(out, "uri_transport", "tcp");
-    inv_xml_out_close(out);
-    inv_xml_out_close(out);
     inv_xml_out_open(out, "topology");
     inv_xml_out_open(out, "cells");
     inv_xml_out_attribute_uint(out, "num", topology->cells->len);

@@ -92,11 +92,13 @@ inv_wire_fill_revision(invar_revision *wire, const InvRevision *revision)
 static void
 fill_accelerator(invar_accelerator *wire, InvEmulator *emulator, InvVirtType type)
 {
+    gboolean built = type == INV_VIRT_KVM ? inv_emulator_has_kvm(emulator) : inv_emulator_has_tcg(emulator);
     g_autoptr(GError) error = NULL;
 
     wire->name = g_strdup(type == INV_VIRT_KVM ? "kvm" : "tcg");
     wire->works = inv_emulator_check_accelerator(emulator, type, &error);
-    wire->reason = g_strdup(error ? error->message : "");
+    /* Without the emulator's name, so that a list can say it once for all that it holds for. */
+    wire->reason = g_strdup(!built ? "not built into this emulator" : error ? error->message : "");
 }
 
 static void
