@@ -98,9 +98,9 @@ def function_length():
 
 
 def machine_paths():
-    """no path of the machine that it was written on: it exists nowhere else"""
+    """no path of the machine that it was written on: it exists nowhere else (examples may say /home/x)"""
     for path in [*files(".c", ".h", ".py", ".sh", ".inc", ".S", ".conf", ".service"), "Makefile.am", "configure.ac"]:
-        for where, _ in matches(path, r"(?<![\w.])/(home|work|root|Users)/\w"):
+        for where, _ in matches(path, r"(?<![\w.])/(home/(?!x/)|work/|root/|Users/)\w"):
             if path != "tests/lint.py":
                 yield where
 

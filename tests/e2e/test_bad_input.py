@@ -9,6 +9,7 @@ import harness
 
 GOOD = "11111111-2222-4333-8444-555555555501"
 OTHER = "11111111-2222-4333-8444-555555555502"
+FREE = "11111111-2222-4333-8444-555555555503"
 
 
 def document(**changes):
@@ -97,10 +98,10 @@ def test_taken(daemon):
     try:
         connection.defineXML(harness.domain_xml("one", uuid=GOOD))
         connection.defineXML(harness.domain_xml("two", uuid=OTHER))
-        harness.expect_error(connection.defineXML, harness.domain_xml("one", uuid=OTHER), code="VIR_ERR_OPERATION_FAILED",
-                             words=["one"])
-        harness.expect_error(connection.defineXML, harness.domain_xml("three", uuid=GOOD), code="VIR_ERR_OPERATION_FAILED",
-                             words=["one"])
+        harness.expect_error(connection.defineXML, harness.domain_xml("one", uuid=FREE), code="VIR_ERR_OPERATION_FAILED",
+                             words=["one", GOOD])
+        harness.expect_error(connection.defineXML, harness.domain_xml("three", uuid=OTHER), code="VIR_ERR_OPERATION_FAILED",
+                             words=["two", OTHER])
         assert sorted(domain.name() for domain in connection.listAllDomains()) == ["one", "two"]
     finally:
         connection.close()
