@@ -114,9 +114,9 @@ spawn(InvDaemon *daemon, InvGuestProcess *guest, const char *const *argv, int li
 
 /* Puts QEMU's own words behind the reason why its monitor did not answer. */
 static void
-explain_death(InvGuestProcess *guest, const char *log, goffset log_start, GError **error)
+explain_death(InvGuestProcess *guest, const char *log, GError **error)
 {
-    g_autofree char *tail = inv_process_log_tail(log, log_start, LOG_TAIL_BYTES);
+    g_autofree char *tail = inv_process_log_tail(log, inv_process_log_start(guest->process), LOG_TAIL_BYTES);
 
     g_strstrip(tail);
     if (error && *error && *tail) {
@@ -128,16 +128,8 @@ explain_death(InvGuestProcess *guest, const char *log, goffset log_start, GError
     }
 }
 
-static goffset
-file_size(const char *path)
-{
-    struct stat status;
-
-    return stat(path, &status) == 0 ? status.st_size : 0;
-}
-
 static gboolean
-connect_monitor(InvDaemon *daemon, InvGuestProcess *guest, const char *log, goffset log_start, GError **error)
+connect_monitor(InvDaemon *daemon, InvGuestProcess *guest, const char *log, GError **error)
 {
     inv_autofd int fd = inv_unix_connect(guest->monitor, error);
 
@@ -146,7 +138,7 @@ connect_monitor(InvDaemon *daemon, InvGuestProcess *guest, const char *log, goff
     guest->qmp = inv_qmp_new(daemon->io, inv_fd_steal(&fd), daemon->config->start_timeout * 1000, inv_monitor_event,
                              inv_monitor_closed, daemon, error);
     if (!guest->qmp)
-        explain_death(guest, log, log_start, error);
+        explain_death(guest, log, error);
     return guest->qmp != NULL;
 }
 
@@ -159,7 +151,6 @@ inv_guest_process_spawn(InvDaemon *daemon, InvVm *vm, InvDomain *live, const Inv
     g_auto(GStrv) argv = NULL;
     inv_autofd int listener = -1;
     InvCommandContext context = { .emulator = decision->emulator, .machine = decision->machine, .cpu_argument = cpu_argument };
-    goffset log_start;
 
     guest->folder = inv_guest_process_folder(daemon, vm);
     guest->monitor = g_build_filename(guest->folder, "monitor.sock", NULL);
@@ -179,7 +170,6 @@ inv_guest_process_spawn(InvDaemon *daemon, InvVm *vm, InvDomain *live, const Inv
         return NULL;
     }
     inv_fault_point("start-before-spawn");
-    log_start = file_size(log);
     if (!spawn(daemon, guest, (const char *const *)argv, listener, log, error)) {
         inv_guest_process_abandon(daemon, vm, guest);
         return NULL;
@@ -187,7 +177,7 @@ inv_guest_process_spawn(InvDaemon *daemon, InvVm *vm, InvDomain *live, const Inv
     inv_fault_point("start-after-spawn");
     /* From here on only QEMU may accept on the socket: an exit must end what waits in its queue. */
     inv_fd_close(&listener);
-    if (!connect_monitor(daemon, guest, log, log_start, error)) {
+    if (!connect_monitor(daemon, guest, log, error)) {
         inv_guest_process_abandon(daemon, vm, guest);
         return NULL;
     }

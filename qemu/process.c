@@ -37,10 +37,17 @@ struct InvProcess {
     guint64 start_time;
     int pidfd;
     gboolean child; /* ours to reap */
+    goffset log_start;
     GMutex lock;
     InvProcessExited exited; /* guarded by lock; NULL: forgotten or done */
     gpointer user_data;      /* guarded by lock */
 };
+
+goffset
+inv_process_log_start(const InvProcess *process)
+{
+    return process->log_start;
+}
 
 InvProcess *
 inv_process_ref(InvProcess *process)
@@ -426,6 +433,8 @@ inv_process_spawn(InvIoThread *io, const InvProcessSpec *spec, InvProcessExited 
     inv_autofd int log_fd = -1;
     g_autofree gid_t *groups = NULL;
     Launch launch = { .spec = spec, .environment = environment, .null_fd = null_fd };
+    InvProcess *process;
+    goffset log_start;
 
     if (!check_spec(spec, error))
         return NULL;
@@ -443,7 +452,11 @@ inv_process_spawn(InvIoThread *io, const InvProcessSpec *spec, InvProcessExited 
     }
     groups = launch.groups;
     launch.log_fd = log_fd;
-    return launch_child(io, &launch, exited, user_data, error);
+    log_start = lseek(log_fd, 0, SEEK_END);
+    process = launch_child(io, &launch, exited, user_data, error);
+    if (process)
+        process->log_start = MAX(log_start, 0);
+    return process;
 }
 
 InvProcess *

@@ -40,6 +40,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvProcess, inv_process_unref)
 
 pid_t inv_process_pid(const InvProcess *process);
 guint64 inv_process_start_time(const InvProcess *process);
+/* Where in the log the process's own words begin, behind the command line; 0 for an adopted process. */
+goffset inv_process_log_start(const InvProcess *process);
 gboolean inv_process_is_alive(InvProcess *process);
 
 /* SIGTERM, after @grace_ms SIGKILL, and waits for the end: at most @grace_ms plus a few seconds. Not on the I/O thread. */
