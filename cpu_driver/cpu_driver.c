@@ -156,9 +156,8 @@ inv_cpu_model_gives(const InvCpuFacts *facts, const InvCpuModel *model, const In
     return gives;
 }
 
-/* "-v2" at its end: means the same on every machine. */
-static gboolean
-is_versioned(const char *name)
+gboolean
+inv_cpu_is_versioned(const char *name)
 {
     const char *end = strrchr(name, '-');
 
@@ -206,7 +205,7 @@ inv_cpu_nearest_model(const InvCpuFacts *facts, const char *vendor, const InvFea
         gives = inv_cpu_model_gives(facts, model, comparable);
         candidate.unusable = model->unavailable && *model->unavailable;
         candidate.deprecated = model->deprecated;
-        candidate.unversioned = !is_versioned(model->name);
+        candidate.unversioned = !inv_cpu_is_versioned(model->name);
         candidate.changes = inv_feature_set_distance(gives, target);
         if (is_better(&candidate, &best))
             best = candidate;

@@ -46,6 +46,9 @@ const InvFeatureSet *inv_cpu_known_features(const InvCpuFacts *facts, const char
 /* libvirt's spelling of a name that a user wrote, or NULL when neither the map nor QEMU knows it. Borrowed or interned. */
 const char *inv_cpu_canonical_feature(const InvCpuFacts *facts, const char *name);
 
+/* VIR_ERR_CONFIG_UNSUPPORTED: neither the map nor QEMU knows @name; the nearest names are given. Returns FALSE. */
+gboolean inv_cpu_unknown_feature(const InvCpuFacts *facts, const char *name, GError **error);
+
 /* What this QEMU can really give here: a new set, owned by the caller, or NULL when it was not asked. */
 InvFeatureSet *inv_cpu_host_gives(const InvCpuFacts *facts);
 
@@ -58,6 +61,9 @@ InvFeatureSet *inv_cpu_comparable(const InvCpuMap *map, InvFeatureNames *names);
 
 /* Looks the model up, alias → versioned; VIR_ERR_CONFIG_UNSUPPORTED names the nearest. Borrowed. */
 const InvCpuModel *inv_cpu_find_model(const InvCpuFacts *facts, const char *name, GError **error);
+
+/* "-v2" at its end: means the same on every machine. */
+gboolean inv_cpu_is_versioned(const char *name);
 
 /* The model's expansion, or NULL with an error: the facts were got without expansions. */
 const InvCpuExpansion *inv_cpu_need_expansion(const InvCpuFacts *facts, const char *model, GError **error);

@@ -75,8 +75,8 @@ choose_model(const InvCpuFacts *facts, const InvCpuDriver *driver, const InvCpu 
     return TRUE;
 }
 
-static gboolean
-unknown_feature(const InvCpuFacts *facts, const char *name, GError **error)
+gboolean
+inv_cpu_unknown_feature(const InvCpuFacts *facts, const char *name, GError **error)
 {
     const InvFeatureSet *known = inv_cpu_known_features(facts, NULL);
     g_autoptr(GPtrArray) names = g_ptr_array_new();
@@ -196,7 +196,7 @@ ask_features(const InvCpuFacts *facts, const InvCpuDriver *driver, const InvCpu 
         const char *name = inv_cpu_canonical_feature(facts, wanted->name);
 
         if (!name)
-            return unknown_feature(facts, wanted->name, error);
+            return inv_cpu_unknown_feature(facts, wanted->name, error);
         if (!g_hash_table_add(seen, (gpointer)name))
             return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "CPU feature '%s' is given twice%s%s%s", name,
                                  strcmp(name, wanted->name) != 0 ? ", once as '" : "",
