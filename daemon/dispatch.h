@@ -17,6 +17,7 @@ typedef struct {
 } InvDispatchFamily;
 
 extern const InvDispatchFamily inv_dispatch_connect;
+extern const InvDispatchFamily inv_dispatch_cpu;
 extern const InvDispatchFamily inv_dispatch_host;
 extern const InvDispatchFamily inv_dispatch_list;
 extern const InvDispatchFamily inv_dispatch_info;
