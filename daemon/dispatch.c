@@ -73,17 +73,3 @@ inv_dispatch_optional(const remote_string text)
 {
     return text ? *text : NULL;
 }
-
-gboolean
-inv_dispatch_parse_virt_type(const char *text, InvVirtType fallback, InvVirtType *type, GError **error)
-{
-    if (!text)
-        *type = fallback;
-    else if (g_ascii_strcasecmp(text, "kvm") == 0)
-        *type = INV_VIRT_KVM;
-    else if (g_ascii_strcasecmp(text, "qemu") == 0)
-        *type = INV_VIRT_QEMU;
-    else
-        return inv_error_set(error, VIR_ERR_INVALID_ARG, "unknown virtualization type '%s'; known: kvm, qemu", text);
-    return TRUE;
-}

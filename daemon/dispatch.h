@@ -40,7 +40,4 @@ gboolean inv_dispatch_check_flags(unsigned int flags, unsigned int known, const 
 
 /* A nullable string of the wire, or NULL. Borrowed. */
 const char *inv_dispatch_optional(const remote_string text);
-/* "kvm" or "qemu" in any case; NULL: @fallback. VIR_ERR_INVALID_ARG for another word. */
-gboolean inv_dispatch_parse_virt_type(const char *text, InvVirtType fallback, InvVirtType *type, GError **error);
-
 G_END_DECLS

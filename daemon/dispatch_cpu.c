@@ -3,41 +3,17 @@
 #include "cpu_driver/baseline.h"
 #include "cpu_driver/compare.h"
 #include "daemon/dispatch.h"
+#include "daemon/emulator_choice.h"
 #include "daemon/host_cpu.h"
 #include "util/error.h"
 
-/* What a question about CPUs is asked of. */
-typedef struct {
-    InvEmulator *emulator;
-    InvCpuFacts facts;
-} Asked;
-
-static void
-asked_clear(Asked *asked)
-{
-    inv_emulator_unref(asked->emulator);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Asked, asked_clear)
-
+/* The hypervisor that a client names, as far as it does. */
 static gboolean
-find_asked(InvDaemon *daemon, const char *path, const char *arch, const char *machine_name, const char *virt_type,
-           Asked *asked, GError **error)
+choose(InvDaemon *daemon, remote_string emulator, remote_string arch, remote_string machine, remote_string virt_type,
+       InvEmulatorChoice *asked, GError **error)
 {
-    InvVirtType fallback = INV_VIRT_QEMU, type;
-    const InvMachine *machine;
-    guint deadline = inv_daemon_probe_deadline(daemon);
-
-    asked->emulator =
-        inv_emulators_get(daemon->emulators, path, arch ? arch : path ? NULL : daemon->host_arch, deadline, error);
-    if (!asked->emulator)
-        return FALSE;
-    if (inv_emulator_check_accelerator(asked->emulator, INV_VIRT_KVM, NULL))
-        fallback = INV_VIRT_KVM;
-    if (!inv_dispatch_parse_virt_type(virt_type, fallback, &type, error) ||
-        !inv_emulator_check_accelerator(asked->emulator, type, error))
-        return FALSE;
-    machine = inv_emulator_find_machine(asked->emulator, machine_name, error);
-    return machine && inv_emulator_cpu_facts(asked->emulator, type, machine->name, TRUE, deadline, &asked->facts, error);
+    return inv_emulator_choose(daemon, inv_dispatch_optional(emulator), inv_dispatch_optional(arch),
+                               inv_dispatch_optional(machine), inv_dispatch_optional(virt_type), TRUE, asked, error);
 }
 
 /* The host's processor as <capabilities> describes it; NULL when it is not known. */
@@ -59,7 +35,7 @@ host_processor(const InvCpuFacts *facts)
 
 /* @host NULL: what the hypervisor gives. */
 static gboolean
-compare(const Asked *asked, const InvCpu *host, const char *xml, unsigned int flags, int *result, GError **error)
+compare(const InvEmulatorChoice *asked, const InvCpu *host, const char *xml, unsigned int flags, int *result, GError **error)
 {
     g_autoptr(InvCpu) cpu = NULL;
     g_autoptr(InvVerdict) why = NULL;
@@ -84,10 +60,10 @@ static gboolean
 compare_cpu(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
 {
     const remote_connect_compare_cpu_args *wanted = args;
-    g_auto(Asked) asked = { NULL };
+    g_auto(InvEmulatorChoice) asked = { NULL };
     g_autoptr(InvCpu) host = NULL;
 
-    if (!find_asked(user_data, NULL, NULL, NULL, NULL, &asked, error))
+    if (!inv_emulator_choose(user_data, NULL, NULL, NULL, NULL, TRUE, &asked, error))
         return FALSE;
     /* This call is about the processor, whatever hypervisor there is; the other one about what that gives. */
     host = host_processor(&asked.facts);
@@ -98,16 +74,15 @@ static gboolean
 compare_hypervisor_cpu(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
 {
     const remote_connect_compare_hypervisor_cpu_args *wanted = args;
-    g_auto(Asked) asked = { NULL };
+    g_auto(InvEmulatorChoice) asked = { NULL };
 
-    return find_asked(user_data, inv_dispatch_optional(wanted->emulator), inv_dispatch_optional(wanted->arch), inv_dispatch_optional(wanted->machine),
-                      inv_dispatch_optional(wanted->virttype), &asked, error) &&
+    return choose(user_data, wanted->emulator, wanted->arch, wanted->machine, wanted->virttype, &asked, error) &&
            compare(&asked, NULL, wanted->xmlCPU, wanted->flags, &((remote_connect_compare_hypervisor_cpu_ret *)ret)->result, error);
 }
 
 /* The common CPU of @n documents, as text. */
 static char *
-baseline(const Asked *asked, char *const *documents, guint n, unsigned int flags, GError **error)
+baseline(const InvEmulatorChoice *asked, char *const *documents, guint n, unsigned int flags, GError **error)
 {
     g_autoptr(GPtrArray) cpus = g_ptr_array_new_with_free_func((GDestroyNotify)inv_cpu_free);
     g_autoptr(InvCpu) common = NULL;
@@ -139,9 +114,9 @@ baseline_cpu(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_da
 {
     const remote_connect_baseline_cpu_args *wanted = args;
     remote_connect_baseline_cpu_ret *reply = ret;
-    g_auto(Asked) asked = { NULL };
+    g_auto(InvEmulatorChoice) asked = { NULL };
 
-    if (!find_asked(user_data, NULL, NULL, NULL, NULL, &asked, error))
+    if (!inv_emulator_choose(user_data, NULL, NULL, NULL, NULL, TRUE, &asked, error))
         return FALSE;
     reply->cpu = baseline(&asked, wanted->xmlCPUs.xmlCPUs_val, wanted->xmlCPUs.xmlCPUs_len, wanted->flags, error);
     return reply->cpu != NULL;
@@ -152,10 +127,9 @@ baseline_hypervisor_cpu(InvRpcClient *client, gpointer args, gpointer ret, gpoin
 {
     const remote_connect_baseline_hypervisor_cpu_args *wanted = args;
     remote_connect_baseline_hypervisor_cpu_ret *reply = ret;
-    g_auto(Asked) asked = { NULL };
+    g_auto(InvEmulatorChoice) asked = { NULL };
 
-    if (!find_asked(user_data, inv_dispatch_optional(wanted->emulator), inv_dispatch_optional(wanted->arch), inv_dispatch_optional(wanted->machine),
-                    inv_dispatch_optional(wanted->virttype), &asked, error))
+    if (!choose(user_data, wanted->emulator, wanted->arch, wanted->machine, wanted->virttype, &asked, error))
         return FALSE;
     reply->cpu = baseline(&asked, wanted->xmlCPUs.xmlCPUs_val, wanted->xmlCPUs.xmlCPUs_len, wanted->flags, error);
     return reply->cpu != NULL;

@@ -3,6 +3,7 @@
 #include "daemon/capabilities.h"
 #include "daemon/dispatch.h"
 #include "daemon/domain_capabilities.h"
+#include "daemon/emulator_choice.h"
 #include "daemon/host.h"
 #include "util/error.h"
 
@@ -83,7 +84,8 @@ get_max_vcpus(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_d
     const InvMachine *machine = NULL;
     InvVirtType type;
 
-    if (!inv_dispatch_parse_virt_type(wanted->type ? *wanted->type : NULL, INV_VIRT_QEMU, &type, error))
+    /* The limit is the machine type's, under either; the word must be one, though. */
+    if (wanted->type && !inv_virt_type_parse(*wanted->type, &type, error))
         return FALSE;
     emulator = default_emulator(user_data, error);
     machine = emulator ? inv_emulator_find_machine(emulator, NULL, error) : NULL;

@@ -43,14 +43,29 @@ create_xml(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data
     return vm != NULL;
 }
 
-static gboolean
-create(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
-{
-    const remote_domain_create_args *wanted = args;
-    g_autoptr(InvVm) vm = inv_dispatch_find(user_data, &wanted->dom, error);
+/* The calls that name a domain, do one thing to it and give nothing back. */
+#define DOMAIN_CALL(name, call)                                                                                  \
+    static gboolean call_##name(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error) \
+    {                                                                                                            \
+        const remote_domain_##name##_args *wanted = args;                                                        \
+        InvDaemon *daemon = user_data;                                                                           \
+        g_autoptr(InvVm) vm = inv_dispatch_find(daemon, &wanted->dom, error);                                    \
+                                                                                                                 \
+        return vm && (call);                                                                                     \
+    }
 
-    return vm && inv_domain_start(user_data, vm, 0, error);
-}
+DOMAIN_CALL(create, inv_domain_start(daemon, vm, 0, error))
+DOMAIN_CALL(destroy, inv_domain_destroy(daemon, vm, 0, error))
+DOMAIN_CALL(destroy_flags, inv_domain_destroy(daemon, vm, wanted->flags, error))
+DOMAIN_CALL(undefine, inv_domain_undefine(daemon, vm, 0, error))
+DOMAIN_CALL(undefine_flags, inv_domain_undefine(daemon, vm, wanted->flags, error))
+DOMAIN_CALL(shutdown, inv_domain_shutdown(daemon, vm, FALSE, 0, error))
+DOMAIN_CALL(shutdown_flags, inv_domain_shutdown(daemon, vm, FALSE, wanted->flags, error))
+DOMAIN_CALL(reboot, inv_domain_shutdown(daemon, vm, TRUE, wanted->flags, error))
+DOMAIN_CALL(reset, inv_dispatch_check_flags(wanted->flags, 0, "reset", error) && inv_domain_reset(daemon, vm, error))
+DOMAIN_CALL(suspend, inv_domain_suspend(daemon, vm, error))
+DOMAIN_CALL(resume, inv_domain_resume(daemon, vm, error))
+DOMAIN_CALL(set_autostart, inv_domain_set_autostart(daemon, vm, wanted->autostart != 0, error))
 
 static gboolean
 create_with_flags(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
@@ -62,108 +77,6 @@ create_with_flags(InvRpcClient *client, gpointer args, gpointer ret, gpointer us
         return FALSE;
     inv_dispatch_fill(&((remote_domain_create_with_flags_ret *)ret)->dom, vm);
     return TRUE;
-}
-
-static gboolean
-destroy(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
-{
-    const remote_domain_destroy_args *wanted = args;
-    g_autoptr(InvVm) vm = inv_dispatch_find(user_data, &wanted->dom, error);
-
-    return vm && inv_domain_destroy(user_data, vm, 0, error);
-}
-
-static gboolean
-destroy_flags(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
-{
-    const remote_domain_destroy_flags_args *wanted = args;
-    g_autoptr(InvVm) vm = inv_dispatch_find(user_data, &wanted->dom, error);
-
-    return vm && inv_domain_destroy(user_data, vm, wanted->flags, error);
-}
-
-static gboolean
-undefine(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
-{
-    const remote_domain_undefine_args *wanted = args;
-    g_autoptr(InvVm) vm = inv_dispatch_find(user_data, &wanted->dom, error);
-
-    return vm && inv_domain_undefine(user_data, vm, 0, error);
-}
-
-static gboolean
-undefine_flags(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
-{
-    const remote_domain_undefine_flags_args *wanted = args;
-    g_autoptr(InvVm) vm = inv_dispatch_find(user_data, &wanted->dom, error);
-
-    return vm && inv_domain_undefine(user_data, vm, wanted->flags, error);
-}
-
-static gboolean
-shut_down(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
-{
-    const remote_domain_shutdown_args *wanted = args;
-    g_autoptr(InvVm) vm = inv_dispatch_find(user_data, &wanted->dom, error);
-
-    return vm && inv_domain_shutdown(user_data, vm, FALSE, 0, error);
-}
-
-static gboolean
-shutdown_flags(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
-{
-    const remote_domain_shutdown_flags_args *wanted = args;
-    g_autoptr(InvVm) vm = inv_dispatch_find(user_data, &wanted->dom, error);
-
-    return vm && inv_domain_shutdown(user_data, vm, FALSE, wanted->flags, error);
-}
-
-static gboolean
-reboot(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
-{
-    const remote_domain_reboot_args *wanted = args;
-    g_autoptr(InvVm) vm = inv_dispatch_find(user_data, &wanted->dom, error);
-
-    return vm && inv_domain_shutdown(user_data, vm, TRUE, wanted->flags, error);
-}
-
-static gboolean
-reset(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
-{
-    const remote_domain_reset_args *wanted = args;
-    g_autoptr(InvVm) vm = NULL;
-
-    if (!inv_dispatch_check_flags(wanted->flags, 0, "reset", error))
-        return FALSE;
-    vm = inv_dispatch_find(user_data, &wanted->dom, error);
-    return vm && inv_domain_reset(user_data, vm, error);
-}
-
-static gboolean
-suspend(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
-{
-    const remote_domain_suspend_args *wanted = args;
-    g_autoptr(InvVm) vm = inv_dispatch_find(user_data, &wanted->dom, error);
-
-    return vm && inv_domain_suspend(user_data, vm, error);
-}
-
-static gboolean
-resume(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
-{
-    const remote_domain_resume_args *wanted = args;
-    g_autoptr(InvVm) vm = inv_dispatch_find(user_data, &wanted->dom, error);
-
-    return vm && inv_domain_resume(user_data, vm, error);
-}
-
-static gboolean
-set_autostart(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
-{
-    const remote_domain_set_autostart_args *wanted = args;
-    g_autoptr(InvVm) vm = inv_dispatch_find(user_data, &wanted->dom, error);
-
-    return vm && inv_domain_set_autostart(user_data, vm, wanted->autostart != 0, error);
 }
 
 static gboolean
@@ -186,19 +99,19 @@ static const InvRpcMethod methods[] = {
     { REMOTE_PROC_DOMAIN_DEFINE_XML, define_xml, INV_RPC_WORKER },
     { REMOTE_PROC_DOMAIN_DEFINE_XML_FLAGS, define_xml_flags, INV_RPC_WORKER },
     { REMOTE_PROC_DOMAIN_CREATE_XML, create_xml, INV_RPC_WORKER },
-    { REMOTE_PROC_DOMAIN_CREATE, create, INV_RPC_WORKER },
+    { REMOTE_PROC_DOMAIN_CREATE, call_create, INV_RPC_WORKER },
     { REMOTE_PROC_DOMAIN_CREATE_WITH_FLAGS, create_with_flags, INV_RPC_WORKER },
-    { REMOTE_PROC_DOMAIN_DESTROY, destroy, INV_RPC_PRIORITY },
-    { REMOTE_PROC_DOMAIN_DESTROY_FLAGS, destroy_flags, INV_RPC_PRIORITY },
-    { REMOTE_PROC_DOMAIN_UNDEFINE, undefine, INV_RPC_WORKER },
-    { REMOTE_PROC_DOMAIN_UNDEFINE_FLAGS, undefine_flags, INV_RPC_WORKER },
-    { REMOTE_PROC_DOMAIN_SHUTDOWN, shut_down, INV_RPC_WORKER },
-    { REMOTE_PROC_DOMAIN_SHUTDOWN_FLAGS, shutdown_flags, INV_RPC_WORKER },
-    { REMOTE_PROC_DOMAIN_REBOOT, reboot, INV_RPC_WORKER },
-    { REMOTE_PROC_DOMAIN_RESET, reset, INV_RPC_WORKER },
-    { REMOTE_PROC_DOMAIN_SUSPEND, suspend, INV_RPC_WORKER },
-    { REMOTE_PROC_DOMAIN_RESUME, resume, INV_RPC_WORKER },
-    { REMOTE_PROC_DOMAIN_SET_AUTOSTART, set_autostart, INV_RPC_WORKER },
+    { REMOTE_PROC_DOMAIN_DESTROY, call_destroy, INV_RPC_PRIORITY },
+    { REMOTE_PROC_DOMAIN_DESTROY_FLAGS, call_destroy_flags, INV_RPC_PRIORITY },
+    { REMOTE_PROC_DOMAIN_UNDEFINE, call_undefine, INV_RPC_WORKER },
+    { REMOTE_PROC_DOMAIN_UNDEFINE_FLAGS, call_undefine_flags, INV_RPC_WORKER },
+    { REMOTE_PROC_DOMAIN_SHUTDOWN, call_shutdown, INV_RPC_WORKER },
+    { REMOTE_PROC_DOMAIN_SHUTDOWN_FLAGS, call_shutdown_flags, INV_RPC_WORKER },
+    { REMOTE_PROC_DOMAIN_REBOOT, call_reboot, INV_RPC_WORKER },
+    { REMOTE_PROC_DOMAIN_RESET, call_reset, INV_RPC_WORKER },
+    { REMOTE_PROC_DOMAIN_SUSPEND, call_suspend, INV_RPC_WORKER },
+    { REMOTE_PROC_DOMAIN_RESUME, call_resume, INV_RPC_WORKER },
+    { REMOTE_PROC_DOMAIN_SET_AUTOSTART, call_set_autostart, INV_RPC_WORKER },
     { REMOTE_PROC_DOMAIN_RENAME, rename_domain, INV_RPC_WORKER },
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/wire_invar.h"
 
+#include "daemon/emulator_choice.h"
 #include "util/error.h"
 
 #include <string.h>
@@ -171,50 +172,17 @@ inv_wire_list_emulators(InvDaemon *daemon, const char *path, gboolean refresh, i
     return TRUE;
 }
 
-/* What a question about models is asked of. */
-typedef struct {
-    InvEmulator *emulator;
-    const InvMachine *machine;
-    InvVirtType type;
-    InvCpuFacts facts;
-} Asked;
-
-static void
-asked_clear(Asked *asked)
+static const char *
+optional(char *const *text)
 {
-    inv_emulator_unref(asked->emulator);
-}
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Asked, asked_clear)
-
-static gboolean
-choose_type(InvEmulator *emulator, const char *name, InvVirtType *type, GError **error)
-{
-    if (!name) {
-        *type = inv_emulator_check_accelerator(emulator, INV_VIRT_KVM, NULL) ? INV_VIRT_KVM : INV_VIRT_QEMU;
-        return TRUE;
-    }
-    if (strcmp(name, "kvm") == 0)
-        *type = INV_VIRT_KVM;
-    else if (strcmp(name, "qemu") == 0 || strcmp(name, "tcg") == 0)
-        *type = INV_VIRT_QEMU;
-    else
-        return inv_error_set(error, VIR_ERR_INVALID_ARG, "unknown accelerator '%s'; known: kvm, tcg", name);
-    return inv_emulator_check_accelerator(emulator, *type, error);
+    return text ? *text : NULL;
 }
 
 static gboolean
-find_asked(InvDaemon *daemon, const invar_list_models_args *wanted, gboolean expansions, Asked *asked, GError **error)
+choose(InvDaemon *daemon, const invar_list_models_args *wanted, gboolean expansions, InvEmulatorChoice *asked, GError **error)
 {
-    const char *path = wanted->emulator ? *wanted->emulator : NULL;
-    const char *arch = wanted->arch ? *wanted->arch : path ? NULL : daemon->host_arch;
-    guint deadline = inv_daemon_probe_deadline(daemon);
-
-    asked->emulator = inv_emulators_get(daemon->emulators, path, arch, deadline, error);
-    if (!asked->emulator || !choose_type(asked->emulator, wanted->virttype ? *wanted->virttype : NULL, &asked->type, error))
-        return FALSE;
-    asked->machine = inv_emulator_find_machine(asked->emulator, wanted->machine ? *wanted->machine : NULL, error);
-    return asked->machine && inv_emulator_cpu_facts(asked->emulator, asked->type, asked->machine->name, expansions, deadline,
-                                                    &asked->facts, error);
+    return inv_emulator_choose(daemon, optional(wanted->emulator), optional(wanted->arch), optional(wanted->machine),
+                               optional(wanted->virttype), expansions, asked, error);
 }
 
 static void
@@ -233,10 +201,10 @@ fill_model(invar_cpu_model *wire, const InvCpuModel *model)
 gboolean
 inv_wire_list_models(InvDaemon *daemon, const invar_list_models_args *wanted, invar_list_models_ret *reply, GError **error)
 {
-    g_auto(Asked) asked = { NULL };
+    g_auto(InvEmulatorChoice) asked = { NULL };
     guint count;
 
-    if (!find_asked(daemon, wanted, FALSE, &asked, error))
+    if (!choose(daemon, wanted, FALSE, &asked, error))
         return FALSE;
     count = MIN(inv_cpu_table_size(asked.facts.table), INVAR_MODELS_MAX);
     reply->emulator = g_strdup(inv_emulator_path(asked.emulator));
@@ -278,7 +246,7 @@ listed(const char *const *list, const char *name)
 }
 
 static void
-explain_layers(const Asked *asked, const char *name, invar_explain_ret *reply)
+explain_layers(const InvEmulatorChoice *asked, const char *name, invar_explain_ret *reply)
 {
     const InvCpuFacts *facts = &asked->facts;
     gboolean tcg = asked->type == INV_VIRT_QEMU;
@@ -315,11 +283,11 @@ inv_wire_explain(InvDaemon *daemon, const invar_explain_args *wanted, invar_expl
         .machine = wanted->machine,
         .virttype = wanted->virttype,
     };
-    g_auto(Asked) asked = { NULL };
+    g_auto(InvEmulatorChoice) asked = { NULL };
     const InvCpuMapFeature *feature;
     const char *name;
 
-    if (!find_asked(daemon, &where, TRUE, &asked, error))
+    if (!choose(daemon, &where, TRUE, &asked, error))
         return FALSE;
     feature = inv_cpu_map_find(asked.facts.map, wanted->feature);
     name = feature ? feature->name : wanted->feature;
