@@ -5,5 +5,3 @@ set -e
 cd "$(dirname "$0")"
 mkdir -p m4
 autoreconf --force --install --warnings=all,no-obsolete
-# autoreconf brings the TAP driver only where a rule names it; automake ships it in its data folder.
-cp "$(automake --print-libdir)/tap-driver.sh" build-aux/tap-driver.sh

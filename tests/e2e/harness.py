@@ -65,6 +65,12 @@ def need_witness():
         raise Skip("the witness is built on x86 hosts only")
 
 
+def need_fault_points():
+    """An ordinary build has none, and would run on where the test waits for its end."""
+    if b"#define INV_FAULT_POINTS 1" not in _read(os.path.join(TOP_BUILDDIR, "config.h")):
+        raise Skip("this build has no fault points (configure --enable-fault-points)")
+
+
 def _read(path):
     try:
         with open(path, "rb") as file:

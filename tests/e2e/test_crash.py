@@ -10,13 +10,15 @@ import sqlite3
 import harness
 import witness
 
-# What may be in the store afterwards: a definition that was not answered is whole or absent.
+# What may be in the store afterwards: a definition that was not answered is whole or absent, and a
+# second definition leaves the old one or the new one, whole.
 DEFINE = [
     {"name": "define: before the store", "point": "define-before-store", "there": False},
     {"name": "define: before the commit", "point": "store-define-before-commit", "there": False},
     {"name": "define: after the commit", "point": "store-define-after-commit", "there": True},
     {"name": "define: before the reply", "point": "define-before-reply", "there": True},
 ]
+REDEFINE = [{**row, "name": "re" + row["name"]} for row in DEFINE]
 # `recorded`: whether the first start's record is in the store when the daemon is back.
 START = [
     {"name": "start: before QEMU is spawned", "point": "start-before-spawn", "recorded": False},
@@ -48,6 +50,7 @@ def die_in(daemon, *command):
 
 @harness.rows(DEFINE)
 def test_define(row):
+    harness.need_fault_points()
     with harness.Daemon(fault=row["point"]) as daemon:
         path = daemon.write("guest.xml", daemon.witness_xml("guest", harness.relaxed("Skylake-Client")))
         die_in(daemon, "define", path)
@@ -61,9 +64,9 @@ def test_define(row):
         daemon.cpuid("guest")
 
 
-@harness.rows(DEFINE)
+@harness.rows(REDEFINE)
 def test_redefine(row):
-    """a second definition: the old one or the new one, whole"""
+    harness.need_fault_points()
     with harness.Daemon() as daemon:
         text = daemon.witness_xml("guest", harness.relaxed("Skylake-Client"), uuid="1fb7a5f2-6e8f-4d0e-9a55-3f35b5d2d001")
         daemon.invar("define", daemon.write("guest.xml", text))
@@ -79,6 +82,7 @@ def test_redefine(row):
 
 @harness.rows(START)
 def test_start(row):
+    harness.need_fault_points()
     with harness.Daemon() as daemon:
         daemon.invar("define", daemon.write("guest.xml", daemon.witness_xml("guest", harness.relaxed("Skylake-Client"))))
         before = daemon.invar("dumpxml", "--inactive", "guest").stdout
