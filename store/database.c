@@ -7,11 +7,30 @@
 
 /* Another process holds the file for one short transaction at a time. */
 #define BUSY_TIMEOUT_MS 10000
+#define BUSY_RETRY_MS 5
 
 static void
 finalize(gpointer statement)
 {
     sqlite3_finalize(statement);
+}
+
+/*
+ * SQLite does not ask its busy handler where two processes that switch to WAL at once could wait for
+ * each other: one of them is told SQLITE_BUSY at once, and is to ask again. Nothing tells when.
+ */
+static gboolean
+apply_settings(InvDatabase *database, const char *settings, GError **error)
+{
+    gint64 deadline = g_get_monotonic_time() + BUSY_TIMEOUT_MS * G_TIME_SPAN_MILLISECOND;
+    int code;
+
+    while ((code = sqlite3_exec(database->handle, settings, NULL, NULL, NULL)) != SQLITE_OK) {
+        if ((code & 0xff) != SQLITE_BUSY || g_get_monotonic_time() > deadline)
+            return inv_database_fail(database, code, "open", error);
+        sqlite3_sleep(BUSY_RETRY_MS);
+    }
+    return TRUE;
 }
 
 static gboolean
@@ -29,7 +48,7 @@ open_handle(InvDatabase *database, const char *synchronous, GError **error)
     sqlite3_busy_timeout(database->handle, BUSY_TIMEOUT_MS);
     if (sqlite3_db_readonly(database->handle, "main") == 1)
         return inv_database_fail(database, SQLITE_READONLY, "open", error);
-    return inv_database_exec(database, settings, error);
+    return apply_settings(database, settings, error);
 }
 
 InvDatabase *
