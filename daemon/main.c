@@ -186,13 +186,11 @@ run(const Options *options, InvPaths *paths_to_take, InvConfig *config_to_take, 
     lock = lock_state(paths, error);
     if (lock < 0 || !write_pid_file(options->pid_file, error))
         return FALSE;
-    daemon = inv_daemon_new(paths, config, error);
+    /* The daemon owns both from here on, also when it fails. */
+    daemon = inv_daemon_new(g_steal_pointer(&paths), g_steal_pointer(&config), error);
     if (!daemon)
         return FALSE;
-    /* The daemon owns them now. */
-    g_message("serving %s on %s", paths->uri, paths->socket);
-    paths = NULL;
-    config = NULL;
+    g_message("serving %s on %s", daemon->paths->uri, daemon->paths->socket);
     if (!inv_daemon_serve(daemon, error))
         return FALSE;
     report_ready(ready);
