@@ -107,7 +107,7 @@ parse_uri(const char *text, GError **error)
         return NULL;
     }
     if (!target->socket)
-        target->socket = session ? inv_target_session_socket() : g_strdup(INV_RUNSTATEDIR "/invar/" SOCKET_NAME);
+        target->socket = session ? inv_target_session_socket() : g_strdup("/run/invar/" SOCKET_NAME);
     target->uri = g_strdup(session ? "qemu:///session" : "qemu:///system");
     return g_steal_pointer(&target);
 }

@@ -40,9 +40,10 @@ inv_view_exit(int outcome)
     return outcome == INV_OUTCOME_REFUSED ? INV_EXIT_REFUSED : INV_EXIT_ERROR;
 }
 
-/* Blockers that differ in nothing but the feature: one cause, one remedy. */
+/* Blockers that differ in nothing but the feature, in their texts too: one cause, one remedy. */
 typedef struct {
     const invar_blocker *first; /* borrowed from the verdict */
+    char *reason, *remedy;      /* with NAME where the feature's name stands */
     GString *features;
     guint count;
 } Group;
@@ -50,14 +51,46 @@ typedef struct {
 static void
 group_free(Group *group)
 {
+    g_free(group->reason);
+    g_free(group->remedy);
     g_string_free(group->features, TRUE);
     g_free(group);
 }
 
 static gboolean
-same_cause(const invar_blocker *a, const invar_blocker *b)
+ends_name(char c)
 {
-    return a->layer == b->layer && !strcmp(a->reason, b->reason) && !strcmp(a->remedy, b->remedy);
+    return !g_ascii_isalnum(c) && c != '-' && c != '_';
+}
+
+/* @text with NAME in place of the word @feature. */
+static char *
+without_name(const char *text, const char *feature)
+{
+    GString *out = g_string_new(NULL);
+    gsize length = strlen(feature);
+    const char *rest = text;
+
+    for (const char *found; length && (found = strstr(rest, feature)); rest = found + length) {
+        gboolean whole = (found == text || ends_name(found[-1])) && ends_name(found[length]);
+
+        g_string_append_len(out, rest, found - rest);
+        g_string_append(out, whole ? "NAME" : feature);
+    }
+    g_string_append(out, rest);
+    return g_string_free(out, FALSE);
+}
+
+static Group *
+find_group(GPtrArray *groups, int layer, const char *reason, const char *remedy)
+{
+    for (guint i = 0; i < groups->len; i++) {
+        Group *group = g_ptr_array_index(groups, i);
+
+        if (group->first->layer == layer && !strcmp(group->reason, reason) && !strcmp(group->remedy, remedy))
+            return group;
+    }
+    return NULL;
 }
 
 static GPtrArray *
@@ -67,17 +100,15 @@ group_blockers(const invar_verdict *verdict)
 
     for (guint i = 0; i < verdict->blockers.blockers_len; i++) {
         const invar_blocker *blocker = &verdict->blockers.blockers_val[i];
-        Group *group = NULL;
+        g_autofree char *reason = without_name(blocker->reason, blocker->feature);
+        g_autofree char *remedy = without_name(blocker->remedy, blocker->feature);
+        Group *group = find_group(groups, blocker->layer, reason, remedy);
 
-        for (guint k = 0; k < groups->len && !group; k++) {
-            Group *candidate = g_ptr_array_index(groups, k);
-
-            if (same_cause(candidate->first, blocker))
-                group = candidate;
-        }
         if (!group) {
             group = g_new0(Group, 1);
             group->first = blocker;
+            group->reason = g_steal_pointer(&reason);
+            group->remedy = g_steal_pointer(&remedy);
             group->features = g_string_new(NULL);
             g_ptr_array_add(groups, group);
         }
@@ -143,9 +174,9 @@ append_group(GString *out, const InvCli *cli, const Group *group, guint width)
     painted = inv_cli_paint(cli, INV_COLOUR_HEAD, head);
     g_string_append_printf(out, "\n %s\n", painted);
     append_wrapped(out, group->count > 1 ? "features:  " : "feature:   ", group->features->str, width);
-    append_wrapped(out, "reason:    ", group->first->reason, width);
+    append_wrapped(out, "reason:    ", group->count > 1 ? group->reason : group->first->reason, width);
     if (*group->first->remedy)
-        append_wrapped(out, "would help:", group->first->remedy, width);
+        append_wrapped(out, "would help:", group->count > 1 ? group->remedy : group->first->remedy, width);
 }
 
 char *

@@ -11,7 +11,8 @@
 #include "cli/target.h"
 #include "util/error.h"
 
-#define SYSTEM INV_RUNSTATEDIR "/invar/invar-sock"
+/* One host has one system daemon, whatever prefix it was built for. */
+#define SYSTEM "/run/invar/invar-sock"
 
 typedef struct {
     const char *name;

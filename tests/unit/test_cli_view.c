@@ -35,8 +35,8 @@ verdict_groups_what_has_one_cause(void **state)
 {
     InvCli cli = { 0 };
     invar_blocker blockers[] = {
-        { (char *)"avx", INV_LAYER_QEMU, (char *)"TCG does not implement it", (char *)"use KVM on a host that has it" },
-        { (char *)"hle", INV_LAYER_QEMU, (char *)"TCG does not implement it", (char *)"use KVM on a host that has it" },
+        { (char *)"avx", INV_LAYER_QEMU, (char *)"TCG lacks avx (and avx2)", (char *)"drop <feature name='avx'/>" },
+        { (char *)"hle", INV_LAYER_QEMU, (char *)"TCG lacks hle (and avx2)", (char *)"drop <feature name='hle'/>" },
         { (char *)"x\033", INV_LAYER_HARDWARE, (char *)"the host lacks it", (char *)"" },
     };
     char *model = (char *)"Skylake-Client-v1";
@@ -49,8 +49,8 @@ verdict_groups_what_has_one_cause(void **state)
                               "   model:      Skylake-Client-v1\n"
                               "\n QEMU (2 features)\n"
                               "   features:   avx hle\n"
-                              "   reason:     TCG does not implement it\n"
-                              "   would help: use KVM on a host that has it\n"
+                              "   reason:     TCG lacks NAME (and avx2)\n"
+                              "   would help: drop <feature name='NAME'/>\n"
                               "\n hardware\n"
                               "   feature:    x\\x1b\n"
                               "   reason:     the host lacks it\n");
