@@ -260,6 +260,8 @@ start_one(gpointer data, gpointer user_data)
     g_autoptr(InvVm) vm = data;
     g_autoptr(GError) error = NULL;
 
+    if (inv_daemon_is_ending(user_data))
+        return;
     if (!inv_domain_start(user_data, vm, 0, &error))
         g_warning("autostart of domain '%s' failed: %s", vm->uuid_text, error->message);
 }

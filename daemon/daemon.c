@@ -28,10 +28,24 @@ typedef struct {
 static void
 run_task(gpointer data, gpointer user_data)
 {
+    InvDaemon *daemon = user_data;
     Task *task = data;
 
     task->function(task->data);
     g_free(task);
+    g_mutex_lock(&daemon->tasks_lock);
+    if (--daemon->n_tasks == 0)
+        g_cond_broadcast(&daemon->tasks_done);
+    g_mutex_unlock(&daemon->tasks_lock);
+}
+
+static void
+wait_for_tasks(InvDaemon *daemon)
+{
+    g_mutex_lock(&daemon->tasks_lock);
+    while (daemon->n_tasks)
+        g_cond_wait(&daemon->tasks_done, &daemon->tasks_lock);
+    g_mutex_unlock(&daemon->tasks_lock);
 }
 
 void
@@ -41,7 +55,16 @@ inv_daemon_post(InvDaemon *daemon, GSourceOnceFunc function, gpointer data)
 
     task->function = function;
     task->data = data;
+    g_mutex_lock(&daemon->tasks_lock);
+    daemon->n_tasks++;
+    g_mutex_unlock(&daemon->tasks_lock);
     g_thread_pool_push(daemon->tasks, task, NULL);
+}
+
+gboolean
+inv_daemon_is_ending(InvDaemon *daemon)
+{
+    return g_atomic_int_get(&daemon->ending);
 }
 
 guint
@@ -125,7 +148,9 @@ inv_daemon_new(InvPaths *paths, InvConfig *config, GError **error)
     daemon->io = inv_io_thread_new();
     daemon->events = inv_events_new();
     daemon->registry = inv_registry_new();
-    daemon->tasks = g_thread_pool_new(run_task, NULL, TASK_THREADS, FALSE, NULL);
+    g_mutex_init(&daemon->tasks_lock);
+    g_cond_init(&daemon->tasks_done);
+    daemon->tasks = g_thread_pool_new(run_task, daemon, TASK_THREADS, FALSE, NULL);
     if (!find_qemu_account(daemon, error))
         return NULL;
     daemon->store = inv_store_open(store, error);
@@ -173,20 +198,33 @@ inv_daemon_serve(InvDaemon *daemon, GError **error)
     return TRUE;
 }
 
+/* On the I/O thread, so that no callback of a monitor or process is running meanwhile. */
+static void
+release_guests(gpointer data)
+{
+    inv_adopt_release(data);
+}
+
 void
 inv_daemon_free(InvDaemon *daemon)
 {
     if (!daemon)
         return;
+    g_atomic_int_set(&daemon->ending, TRUE);
     if (daemon->server && daemon->paths) {
         unlink(daemon->paths->socket);
         if (daemon->paths->socket_ro)
             unlink(daemon->paths->socket_ro);
     }
-    /* Calls first, then what they and the monitors have posted; the guests' processes go on. */
+    /*
+     * Calls first, then what they and the monitors have posted, which needs the monitors; then the
+     * monitors, and last the few tasks that they posted until then: no callback comes after that.
+     * The guests' processes go on.
+     */
     inv_rpc_server_free(daemon->server);
+    wait_for_tasks(daemon);
+    inv_io_thread_call(daemon->io, release_guests, daemon);
     g_thread_pool_free(daemon->tasks, FALSE, TRUE);
-    inv_adopt_release(daemon);
     inv_emulators_free(daemon->emulators);
     inv_io_thread_free(daemon->io);
     inv_registry_free(daemon->registry);
@@ -195,5 +233,7 @@ inv_daemon_free(InvDaemon *daemon)
     inv_store_close(daemon->store);
     inv_config_free(daemon->config);
     inv_paths_free(daemon->paths);
+    g_cond_clear(&daemon->tasks_done);
+    g_mutex_clear(&daemon->tasks_lock);
     g_free(daemon);
 }

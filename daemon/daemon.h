@@ -28,6 +28,10 @@ typedef struct {
     InvEvents *events;
     InvRpcServer *server;
     GThreadPool *tasks;    /* work that no client waits for: exits of QEMU, autostart */
+    GMutex tasks_lock;
+    GCond tasks_done;
+    guint n_tasks;         /* posted and not done; guarded by tasks_lock */
+    gint ending;           /* atomic: no domain is started any more */
     const char *host_arch; /* libvirt's name of this host's architecture */
     uid_t qemu_uid;        /* (uid_t)-1: the daemon's own account */
     gid_t qemu_gid;
@@ -48,6 +52,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvDaemon, inv_daemon_free)
 
 /* Runs @function(@data) on a thread of its own soon; @data is the function's. */
 void inv_daemon_post(InvDaemon *daemon, GSourceOnceFunc function, gpointer data);
+
+/* TRUE once the daemon ends: long work breaks off where nothing is half done. */
+gboolean inv_daemon_is_ending(InvDaemon *daemon);
 
 /* The deadline of a question to an emulator, in milliseconds. */
 guint inv_daemon_probe_deadline(const InvDaemon *daemon);

@@ -30,6 +30,7 @@ inv_domain_forget_run(InvDaemon *daemon, InvVm *vm, int state_reason, int detail
 {
     g_autoptr(GError) error = NULL;
     g_autoptr(InvQmp) qmp = NULL;
+    g_autoptr(InvProcess) process = NULL;
     g_autoptr(InvDomain) inactive = NULL;
     g_autofree char *folder = inv_guest_process_folder(daemon, vm);
 
@@ -40,12 +41,16 @@ inv_domain_forget_run(InvDaemon *daemon, InvVm *vm, int state_reason, int detail
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 
         qmp = vm->qmp ? inv_qmp_ref(vm->qmp) : NULL;
+        process = vm->process ? inv_process_ref(vm->process) : NULL;
         clear_run_locked(vm, state_reason);
         if (inactive)
             inv_vm_set_summary_locked(vm, inactive);
     }
     if (qmp)
         inv_qmp_close(qmp);
+    /* Nobody knows this process any more: its exit shall not reach a daemon that has ended meanwhile. */
+    if (process)
+        inv_process_forget_callback(process);
     inv_guest_process_remove_folder(folder);
     if (state_reason == VIR_DOMAIN_SHUTOFF_DESTROYED || state_reason == VIR_DOMAIN_SHUTOFF_SHUTDOWN)
         inv_adopt_mark_stopped(daemon, vm, TRUE);
