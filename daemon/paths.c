@@ -7,7 +7,8 @@
 #include <sys/stat.h>
 
 #define PRIVATE_MODE 0700
-#define PUBLIC_MODE 0755
+/* The sockets in there have modes of their own; nobody else needs to list them. */
+#define PUBLIC_MODE 0711
 
 InvPaths *
 inv_paths_new(gboolean session)
@@ -60,6 +61,9 @@ make_folder(const char *path, int mode, GError **error)
 {
     if (g_mkdir_with_parents(path, mode) < 0)
         return inv_error_set_errno(error, errno, "cannot make the folder '%s'", path);
+    /* The daemon's umask narrowed it, and so may have an earlier daemon: clients and QEMU's account pass through. */
+    if (mode == PUBLIC_MODE && chmod(path, mode) < 0)
+        return inv_error_set_errno(error, errno, "cannot open the folder '%s' to other users", path);
     return TRUE;
 }
 
