@@ -131,6 +131,7 @@ read_guest(Start *start, GError **error)
     if (refused)
         return inv_verdict_set_error(refused, start->live->name, error);
     start->record = inv_cpu_record_new(facts->arch, guest);
+    g_free(start->record->asked);
     start->record->asked = g_strdup(start->before && start->before->asked ? start->before->asked : start->asked);
     start->record->asked_machine =
         g_strdup(start->before && start->before->asked_machine ? start->before->asked_machine : start->asked_machine);
@@ -243,8 +244,11 @@ enter_registry(Start *start, GError **error)
     vm->stop_detail = -1;
     vm->fake_reboot = FALSE;
     vm->quiet = TRUE;
-    inv_cpu_record_free(vm->record);
-    vm->record = g_steal_pointer(&start->record);
+    /* A passing form of a defined domain leaves no record: nothing of it was stored, and the definition is not held to it. */
+    if (start->inactive || !start->persistent) {
+        inv_cpu_record_free(vm->record);
+        vm->record = g_steal_pointer(&start->record);
+    }
     vm->live = g_steal_pointer(&start->live);
     inv_vm_set_summary_locked(vm, vm->live);
     inv_vm_clear_messages_locked(vm);
@@ -423,6 +427,8 @@ find_or_add(InvDaemon *daemon, const InvDomain *domain, gboolean *added, GError 
     }
     fresh = inv_vm_new(daemon->registry, domain->uuid, domain->name);
     inv_vm_set_summary_locked(fresh, domain);
+    /* Held before anybody can see it: what a failing start takes out of the tables must be this start's alone. */
+    fresh->job = "create";
     if (!inv_registry_add_locked(daemon->registry, fresh, error))
         return NULL;
     *added = TRUE;
@@ -445,7 +451,7 @@ inv_domain_create_xml(InvDaemon *daemon, const char *xml, unsigned int flags, GE
     vm = find_or_add(daemon, domain, &added, error);
     if (!vm)
         return NULL;
-    job = inv_vm_begin_job(vm, "create", error);
+    job = added ? inv_vm_ref(vm) : inv_vm_begin_job(vm, "create", error);
     if (job && start_under_job(daemon, vm, g_steal_pointer(&domain), FALSE, flags, error))
         return g_steal_pointer(&vm);
     if (added) {
