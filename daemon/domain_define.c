@@ -98,6 +98,7 @@ static InvVm *
 define_new(InvDaemon *daemon, InvDomain *domain, const char *xml, GError **error)
 {
     g_autoptr(InvVm) vm = inv_vm_new(daemon->registry, domain->uuid, domain->name);
+    gint64 revision = 0;
 
     vm->inactive_xml = g_strdup(xml);
     vm->job = "define";
@@ -109,11 +110,16 @@ define_new(InvDaemon *daemon, InvDomain *domain, const char *xml, GError **error
         if (!inv_registry_add_locked(daemon->registry, vm, error))
             return NULL;
     }
-    if (!inv_store_define(daemon->store, vm->uuid_text, domain->name, xml, "defined", &vm->revision, error)) {
+    if (!inv_store_define(daemon->store, vm->uuid_text, domain->name, xml, "defined", &revision, error)) {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 
         inv_registry_remove_locked(daemon->registry, vm);
         return NULL;
+    }
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+        vm->revision = revision;
     }
     inv_vm_end_job(inv_vm_ref(vm));
     inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_DEFINED, VIR_DOMAIN_EVENT_DEFINED_ADDED);
@@ -127,7 +133,17 @@ redefine(InvDaemon *daemon, InvVm *vm, InvDomain *domain, GError **error)
     g_autofree char *xml = NULL;
     gint64 revision = 0;
 
-    if (!job || !hold_to_record(vm, domain, error))
+    if (!job)
+        return FALSE;
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+        if (strcmp(vm->name, domain->name) != 0)
+            return inv_error_set(error, VIR_ERR_OPERATION_FAILED,
+                                 "domain '%s' was renamed to '%s' while its definition was being changed: define it again",
+                                 domain->name, vm->name);
+    }
+    if (!hold_to_record(vm, domain, error))
         return FALSE;
     xml = inv_domain_format(domain, INV_FORMAT_INACTIVE | INV_FORMAT_SECURE);
     if (!inv_store_define(daemon->store, vm->uuid_text, domain->name, xml, "redefined", &revision, error))
@@ -259,14 +275,26 @@ inv_domain_rename(InvDaemon *daemon, InvVm *vm, const char *name, GError **error
     xml = inv_domain_format(domain, INV_FORMAT_INACTIVE | INV_FORMAT_SECURE);
     /* The new name obeys the rules of the document's own. */
     checked = inv_domain_parse(xml, error);
-    if (!checked || !inv_store_rename(daemon->store, vm->uuid_text, name, xml, error))
+    if (!checked)
         return FALSE;
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+        /* A transient domain's name is not in the store: the tables decide, and hold the name until the store has it. */
+        if (!inv_registry_reserve_name_locked(daemon->registry, vm, name, error))
+            return FALSE;
+    }
+    if (!inv_store_rename(daemon->store, vm->uuid_text, name, xml, error)) {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+        inv_registry_release_name_locked(daemon->registry, name);
+        return FALSE;
+    }
     inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_UNDEFINED, VIR_DOMAIN_EVENT_UNDEFINED_RENAMED);
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 
-        if (!inv_registry_rename_locked(daemon->registry, vm, name, error))
-            return FALSE;
+        inv_registry_rename_locked(daemon->registry, vm, name);
         g_free(vm->inactive_xml);
         vm->inactive_xml = g_steal_pointer(&xml);
         vm->revision++;

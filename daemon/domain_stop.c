@@ -82,6 +82,14 @@ set_stop_detail(InvVm *vm, int detail)
     vm->stop_detail = detail;
 }
 
+static char *
+log_of(InvDaemon *daemon, InvVm *vm)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+    return inv_guest_process_log(daemon, vm->live->name);
+}
+
 gboolean
 inv_domain_destroy(InvDaemon *daemon, InvVm *vm, unsigned int flags, GError **error)
 {
@@ -103,7 +111,7 @@ inv_domain_destroy(InvDaemon *daemon, InvVm *vm, unsigned int flags, GError **er
         return FALSE;
     }
     if (flags & VIR_DOMAIN_DESTROY_REMOVE_LOGS) {
-        g_autofree char *log = inv_guest_process_log(daemon, vm->live->name);
+        g_autofree char *log = log_of(daemon, vm);
 
         (void)remove(log);
     }
@@ -212,27 +220,25 @@ typedef struct {
     int status;
 } Exit;
 
-static InvVm *
-find_by_process(InvDaemon *daemon, const InvProcess *process)
+/* An exit comes once: whoever holds the domain is waited for, however long it takes. NULL: the domain is gone. */
+static InvVmJob *
+begin_exit_job(InvVm *vm)
 {
-    g_autoptr(GPtrArray) vms = inv_registry_list(daemon->registry);
-    g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+    for (;;) {
+        g_autoptr(GError) error = NULL;
+        InvVmJob *job = inv_vm_begin_job(vm, "exit", &error);
 
-    for (guint i = 0; i < vms->len; i++) {
-        InvVm *vm = g_ptr_array_index(vms, i);
-
-        if (vm->process == process)
-            return inv_vm_ref(vm);
+        if (job || inv_error_code(error) != VIR_ERR_OPERATION_TIMEOUT)
+            return job;
     }
-    return NULL;
 }
 
 static void
 handle_exit(gpointer data)
 {
     Exit *ended = data;
-    g_autoptr(InvVm) vm = find_by_process(ended->daemon, ended->process);
-    g_autoptr(InvVmJob) job = vm ? inv_vm_begin_job(vm, "exit", NULL) : NULL;
+    g_autoptr(InvVm) vm = inv_registry_get_process(ended->daemon->registry, ended->process);
+    g_autoptr(InvVmJob) job = vm ? begin_exit_job(vm) : NULL;
     gboolean still = FALSE, crashed = FALSE;
     int detail = -1;
 

@@ -38,21 +38,6 @@ post(InvDaemon *daemon, InvVm *vm, void (*handle)(InvDaemon *daemon, InvVm *vm))
     inv_daemon_post(daemon, run_task, task);
 }
 
-static InvVm *
-find_by_qmp(InvDaemon *daemon, const InvQmp *qmp)
-{
-    g_autoptr(GPtrArray) vms = inv_registry_list(daemon->registry);
-    g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
-
-    for (guint i = 0; i < vms->len; i++) {
-        InvVm *vm = g_ptr_array_index(vms, i);
-
-        if (vm->qmp == qmp)
-            return inv_vm_ref(vm);
-    }
-    return NULL;
-}
-
 /* The guest's processors stand still, and not because a call of ours asked for it. */
 static void
 stopped(InvDaemon *daemon, InvVm *vm)
@@ -147,7 +132,7 @@ inv_monitor_event(InvQmp *qmp, const char *event, const InvJson *data, gint64 se
 
     for (gsize i = 0; i < G_N_ELEMENTS(handlers); i++) {
         if (strcmp(handlers[i].event, event) == 0) {
-            g_autoptr(InvVm) vm = find_by_qmp(daemon, qmp);
+            g_autoptr(InvVm) vm = inv_registry_get_qmp(daemon->registry, qmp);
 
             if (vm)
                 handlers[i].handle(daemon, vm);
@@ -178,7 +163,7 @@ void
 inv_monitor_closed(InvQmp *qmp, const GError *error, gpointer user_data)
 {
     InvDaemon *daemon = user_data;
-    g_autoptr(InvVm) vm = find_by_qmp(daemon, qmp);
+    g_autoptr(InvVm) vm = inv_registry_get_qmp(daemon->registry, qmp);
 
     if (vm) {
         g_info("%s: the monitor is closed: %s", vm->uuid_text, error ? error->message : "");

@@ -126,18 +126,31 @@ inv_registry_remove_locked(InvRegistry *registry, InvVm *vm)
 }
 
 gboolean
-inv_registry_rename_locked(InvRegistry *registry, InvVm *vm, const char *name, GError **error)
+inv_registry_reserve_name_locked(InvRegistry *registry, InvVm *vm, const char *name, GError **error)
 {
-    InvVm *other = inv_registry_find_name_locked(registry, name);
+    const InvVm *other = inv_registry_find_name_locked(registry, name);
 
-    if (other && other != vm)
+    if (other)
         return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "domain '%s' already exists with uuid %s", name,
                              other->uuid_text);
+    g_hash_table_insert(registry->by_name, (gpointer)name, vm);
+    return TRUE;
+}
+
+void
+inv_registry_release_name_locked(InvRegistry *registry, const char *name)
+{
+    g_hash_table_remove(registry->by_name, name);
+}
+
+void
+inv_registry_rename_locked(InvRegistry *registry, InvVm *vm, const char *name)
+{
     g_hash_table_remove(registry->by_name, vm->name);
     g_free(vm->name);
     vm->name = g_strdup(name);
-    g_hash_table_insert(registry->by_name, vm->name, vm);
-    return TRUE;
+    /* Replaced, key and all: the reserved key is the caller's text. */
+    g_hash_table_replace(registry->by_name, vm->name, vm);
 }
 
 int
@@ -221,6 +234,36 @@ inv_registry_get_id(InvRegistry *registry, int id, GError **error)
     return NULL;
 }
 
+InvVm *
+inv_registry_get_qmp(InvRegistry *registry, const InvQmp *qmp)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, registry->by_uuid);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        if (((const InvVm *)value)->qmp == qmp)
+            return inv_vm_ref(value);
+    }
+    return NULL;
+}
+
+InvVm *
+inv_registry_get_process(InvRegistry *registry, const InvProcess *process)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
+    GHashTableIter iter;
+    gpointer value;
+
+    g_hash_table_iter_init(&iter, registry->by_uuid);
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        if (((const InvVm *)value)->process == process)
+            return inv_vm_ref(value);
+    }
+    return NULL;
+}
+
 static gint
 compare_names(gconstpointer a, gconstpointer b)
 {
@@ -283,12 +326,12 @@ inv_vm_parse_inactive(InvVm *vm, GError **error)
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
 
+        if (!vm->inactive_xml) {
+            inv_error_set(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is transient: it has no persistent definition",
+                          vm->name);
+            return NULL;
+        }
         xml = g_strdup(vm->inactive_xml);
-    }
-    if (!xml) {
-        inv_error_set(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is transient: it has no persistent definition",
-                      vm->name);
-        return NULL;
     }
     return inv_domain_parse(xml, error);
 }

@@ -75,7 +75,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvVm, inv_vm_unref)
 /* The tables take a reference. FALSE and VIR_ERR_OPERATION_FAILED when name or uuid is taken. */
 gboolean inv_registry_add_locked(InvRegistry *registry, InvVm *vm, GError **error);
 void inv_registry_remove_locked(InvRegistry *registry, InvVm *vm);
-gboolean inv_registry_rename_locked(InvRegistry *registry, InvVm *vm, const char *name, GError **error);
+/*
+ * A rename in two steps, with the store's own in between: reserve takes @name (borrowed until the
+ * second step) for @vm beside its present one, or is FALSE and VIR_ERR_OPERATION_FAILED when it is
+ * taken; then either rename or release.
+ */
+gboolean inv_registry_reserve_name_locked(InvRegistry *registry, InvVm *vm, const char *name, GError **error);
+void inv_registry_release_name_locked(InvRegistry *registry, const char *name);
+void inv_registry_rename_locked(InvRegistry *registry, InvVm *vm, const char *name);
 /* A fresh id for a domain that starts; an id of an earlier daemon's domain is never given again. */
 int inv_registry_next_id_locked(InvRegistry *registry);
 void inv_registry_reserve_id_locked(InvRegistry *registry, int id);
@@ -89,6 +96,10 @@ InvVm *inv_registry_find_id_locked(InvRegistry *registry, int id);
 InvVm *inv_registry_get_uuid(InvRegistry *registry, const unsigned char *uuid, GError **error);
 InvVm *inv_registry_get_name(InvRegistry *registry, const char *name, GError **error);
 InvVm *inv_registry_get_id(InvRegistry *registry, int id, GError **error);
+
+/* The domain of a monitor or a process: a new reference, or NULL. Fit for the I/O thread. */
+InvVm *inv_registry_get_qmp(InvRegistry *registry, const InvQmp *qmp);
+InvVm *inv_registry_get_process(InvRegistry *registry, const InvProcess *process);
 
 /* All domains, of InvVm with a reference each, by name. */
 GPtrArray *inv_registry_list(InvRegistry *registry);

@@ -58,7 +58,8 @@ a_rename_moves_the_name(void **state)
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
 
-        assert_true(inv_registry_rename_locked(registry, vm, "uno", NULL));
+        assert_true(inv_registry_reserve_name_locked(registry, vm, "uno", NULL));
+        inv_registry_rename_locked(registry, vm, "uno");
     }
     assert_null(inv_registry_get_name(registry, "one", &error));
     assert_int_equal(inv_error_code(error), VIR_ERR_NO_DOMAIN);
