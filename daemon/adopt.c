@@ -178,6 +178,7 @@ take_up(InvDaemon *daemon, const InvRunning *running, GError **error)
     g_autoptr(InvDomain) live = inv_domain_parse(running->live_xml, error);
     g_autoptr(InvVm) vm = NULL;
     g_autoptr(InvProcess) process = NULL;
+    g_autoptr(InvProcess) watched = NULL;
     g_autoptr(InvQmp) qmp = NULL;
     g_autoptr(GError) cause = NULL;
 
@@ -190,6 +191,7 @@ take_up(InvDaemon *daemon, const InvRunning *running, GError **error)
     if (!vm)
         return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "another domain has the name '%s'", live->name);
     qmp = connect_monitor(daemon, running->monitor, TRUE, &cause);
+    watched = inv_process_ref(process);
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 
@@ -207,7 +209,10 @@ take_up(InvDaemon *daemon, const InvRunning *running, GError **error)
             inv_vm_add_message_locked(vm, "its monitor does not answer: %s", cause->message);
         }
     }
-    if (qmp)
+    /* An exit from before the domain had its process found nothing to end. */
+    if (!inv_process_is_alive(watched))
+        inv_domain_process_exited(daemon, watched, -1);
+    else if (qmp)
         read_status(daemon, vm, qmp, running->paused);
     else
         g_warning("domain '%s' runs, but its monitor does not answer: %s", vm->uuid_text, cause->message);
@@ -227,6 +232,12 @@ adopt_all(InvDaemon *daemon, GError **error)
 
         if (running->started && take_up(daemon, running, &cause))
             continue;
+        if (running->started && inv_process_read_start_time((pid_t)running->pid) == running->start_time) {
+            /* Its entry stays, so that a daemon that can read it finds it. */
+            g_warning("domain %s runs as process %" G_GINT64_FORMAT " and cannot be taken up: %s", running->uuid, running->pid,
+                      cause->message);
+            continue;
+        }
         if (running->started)
             g_message("domain %s does not run any more: %s", running->uuid, cause->message);
         else

@@ -264,11 +264,14 @@ static void
 leave_registry(Start *start)
 {
     InvVm *vm = start->vm;
+    g_autoptr(InvDomain) inactive = inv_vm_parse_inactive(vm, NULL);
     g_autoptr(InvRegistryLock) lock = inv_registry_lock(start->daemon->registry);
 
     g_clear_pointer(&vm->process, inv_process_unref);
     g_clear_pointer(&vm->qmp, inv_qmp_unref);
     g_clear_pointer(&vm->live, inv_domain_free);
+    if (inactive)
+        inv_vm_set_summary_locked(vm, inactive);
     vm->id = -1;
     vm->state = VIR_DOMAIN_SHUTOFF;
     vm->reason = VIR_DOMAIN_SHUTOFF_FAILED;

@@ -106,7 +106,8 @@ inv_domain_destroy(InvDaemon *daemon, InvVm *vm, unsigned int flags, GError **er
     if (!process)
         return FALSE;
     set_stop_detail(vm, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
-    if (!inv_process_kill(process, DESTROY_GRACE_MS, error)) {
+    if (!(flags & VIR_DOMAIN_DESTROY_GRACEFUL ? inv_process_terminate(process, DESTROY_GRACE_MS, error)
+                                              : inv_process_kill(process, DESTROY_GRACE_MS, error))) {
         set_stop_detail(vm, -1);
         return FALSE;
     }

@@ -86,6 +86,10 @@ store_run(InvDaemon *daemon, InvVm *vm, const InvGuestProcess *guest, const InvD
     g_autofree char *monitor = g_strdup(guest->monitor);
     InvRunning running = { .uuid = vm->uuid_text, .id = id, .monitor = monitor, .live_xml = xml, .started = FALSE };
 
+    if (guest->process) {
+        running.pid = inv_process_pid(guest->process);
+        running.start_time = inv_process_start_time(guest->process);
+    }
     return inv_store_set_running(daemon->store, &running, error);
 }
 
@@ -175,6 +179,11 @@ inv_guest_process_spawn(InvDaemon *daemon, InvVm *vm, InvDomain *live, const Inv
         return NULL;
     }
     inv_fault_point("start-after-spawn");
+    /* Now with its process: a successor ends even a QEMU whose monitor never answers. */
+    if (!store_run(daemon, vm, guest, live, id, error)) {
+        inv_guest_process_abandon(daemon, vm, guest);
+        return NULL;
+    }
     /* From here on only QEMU may accept on the socket: an exit must end what waits in its queue. */
     inv_fd_close(&listener);
     if (!connect_monitor(daemon, guest, log, error)) {

@@ -497,6 +497,16 @@ send_signal(InvProcess *process, int number, GError **error)
 }
 
 gboolean
+inv_process_terminate(InvProcess *process, guint deadline_ms, GError **error)
+{
+    if (!send_signal(process, SIGTERM, error))
+        return FALSE;
+    return wait_end(process->pidfd, (int)MIN(deadline_ms, G_MAXINT / 2)) ||
+           inv_error_set(error, VIR_ERR_OPERATION_TIMEOUT, "process %ld has not ended %u seconds after SIGTERM",
+                         (long)process->pid, deadline_ms / 1000);
+}
+
+gboolean
 inv_process_kill(InvProcess *process, guint grace_ms, GError **error)
 {
     if (grace_ms > 0) {

@@ -47,6 +47,9 @@ gboolean inv_process_is_alive(InvProcess *process);
 /* SIGTERM, after @grace_ms SIGKILL, and waits for the end: at most @grace_ms plus a few seconds. Not on the I/O thread. */
 gboolean inv_process_kill(InvProcess *process, guint grace_ms, GError **error);
 
+/* SIGTERM alone, and waits for the end at most until the deadline (VIR_ERR_OPERATION_TIMEOUT). Not on the I/O thread. */
+gboolean inv_process_terminate(InvProcess *process, guint deadline_ms, GError **error);
+
 /* After this the callback does not run any more (when called on the I/O thread, or once it has run there). */
 void inv_process_forget_callback(InvProcess *process);
 
