@@ -237,6 +237,7 @@ enter_registry(Start *start, GError **error)
     if (!inv_process_is_alive(start->guest->process))
         return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "QEMU of domain '%s' ended while it was started", vm->name);
     vm->process = inv_process_ref(start->guest->process);
+    g_clear_pointer(&vm->starting, inv_process_unref);
     vm->qmp = inv_qmp_ref(start->guest->qmp);
     vm->id = start->id;
     vm->state = VIR_DOMAIN_PAUSED;

@@ -90,21 +90,35 @@ log_of(InvDaemon *daemon, InvVm *vm)
     return inv_guest_process_log(daemon, vm->live->name);
 }
 
+/* Ends the QEMU of a start that is under way, which holds the job and may wait for that QEMU for long. */
+static gboolean
+end_start(InvVm *vm)
+{
+    g_autoptr(InvProcess) starting = NULL;
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        starting = vm->starting ? inv_process_ref(vm->starting) : NULL;
+    }
+    return starting && inv_process_kill(starting, 0, NULL);
+}
+
 gboolean
 inv_domain_destroy(InvDaemon *daemon, InvVm *vm, unsigned int flags, GError **error)
 {
     const unsigned int known = VIR_DOMAIN_DESTROY_GRACEFUL | VIR_DOMAIN_DESTROY_REMOVE_LOGS;
     g_autoptr(InvVmJob) job = NULL;
     g_autoptr(InvProcess) process = NULL;
+    gboolean ended_start;
 
     if (flags & ~known)
         return inv_error_set(error, VIR_ERR_INVALID_ARG, "unsupported flags (0x%x) in destroy", flags & ~known);
-    job = inv_vm_begin_job(vm, "destroy", error);
-    if (!job)
-        return FALSE;
-    process = get_process(vm, error);
+    ended_start = end_start(vm);
+    job = inv_vm_begin_job(vm, "destroy", ended_start ? NULL : error);
+    process = job ? get_process(vm, ended_start ? NULL : error) : NULL;
     if (!process)
-        return FALSE;
+        return ended_start;
     set_stop_detail(vm, VIR_DOMAIN_EVENT_STOPPED_DESTROYED);
     if (!(flags & VIR_DOMAIN_DESTROY_GRACEFUL ? inv_process_terminate(process, DESTROY_GRACE_MS, error)
                                               : inv_process_kill(process, DESTROY_GRACE_MS, error))) {

@@ -116,6 +116,15 @@ spawn(InvDaemon *daemon, InvGuestProcess *guest, const char *const *argv, int li
     return guest->process != NULL;
 }
 
+static void
+set_starting(InvVm *vm, InvProcess *process)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+    g_clear_pointer(&vm->starting, inv_process_unref);
+    vm->starting = process ? inv_process_ref(process) : NULL;
+}
+
 /* Puts QEMU's own words behind the reason why its monitor did not answer. */
 static void
 explain_death(InvGuestProcess *guest, const char *log, GError **error)
@@ -179,6 +188,7 @@ inv_guest_process_spawn(InvDaemon *daemon, InvVm *vm, InvDomain *live, const Inv
         return NULL;
     }
     inv_fault_point("start-after-spawn");
+    set_starting(vm, guest->process);
     /* Now with its process: a successor ends even a QEMU whose monitor never answers. */
     if (!store_run(daemon, vm, guest, live, id, error)) {
         inv_guest_process_abandon(daemon, vm, guest);
@@ -199,6 +209,7 @@ inv_guest_process_abandon(InvDaemon *daemon, InvVm *vm, InvGuestProcess *guest)
 {
     g_autoptr(GError) error = NULL;
 
+    set_starting(vm, NULL);
     if (guest->process) {
         inv_process_forget_callback(guest->process);
         if (!inv_process_kill(guest->process, ABANDON_GRACE_MS, &error))

@@ -92,6 +92,7 @@ inv_vm_unref(InvVm *vm)
     inv_cpu_record_free(vm->record);
     inv_domain_free(vm->live);
     inv_process_unref(vm->process);
+    inv_process_unref(vm->starting);
     inv_qmp_unref(vm->qmp);
     g_ptr_array_unref(vm->messages);
     g_free(vm);

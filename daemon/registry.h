@@ -45,6 +45,7 @@ typedef struct {
     virDomainState state;
     int reason;           /* of `state` */
     InvProcess *process;
+    InvProcess *starting; /* QEMU of a start that is under way: a destroy may end it without the job */
     InvQmp *qmp;
     const char *job;      /* what holds the domain, a word for messages; NULL: free */
     GPtrArray *messages;  /* of char *: what the administrator should know (deprecated, ignored, changed) */
