@@ -121,6 +121,12 @@ inv_cpu_find_model(const InvCpuFacts *facts, const char *name, GError **error)
     g_autoptr(GPtrArray) names = NULL;
     g_autofree char *nearest = NULL;
 
+    /* libvirt writes POWER9, QEMU power9, and QEMU's own command line takes either. */
+    if (!model && g_str_has_prefix(facts->arch, "ppc")) {
+        g_autofree char *lower = g_ascii_strdown(name, -1);
+
+        model = inv_cpu_table_find(facts->table, lower);
+    }
     if (model)
         return inv_cpu_table_resolve_alias(facts->table, model);
 

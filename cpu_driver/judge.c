@@ -104,12 +104,22 @@ check_features(InvVerdict *verdict, const InvCpuFacts *facts, const InvCpuReques
     }
 }
 
+/* ppc64 names a model "power9" and its type "power9_v2.0-powerpc64-cpu": the type tells, where the table has it. */
+static gboolean
+is_model(const InvCpuFacts *facts, const char *model, const InvGuestCpu *guest)
+{
+    const InvCpuModel *known = inv_cpu_table_find(facts->table, model);
+
+    return strcmp(model, guest->model) == 0 ||
+           (known && known->type_name && g_strcmp0(known->type_name, guest->type_name) == 0);
+}
+
 static void
 check_identity(InvVerdict *verdict, const InvCpuFacts *facts, const InvCpuRequest *settled, const InvGuestCpu *guest)
 {
     g_autofree char *reason = NULL;
 
-    if (settled->model && guest->model && strcmp(settled->model, guest->model) != 0) {
+    if (settled->model && guest->model && !is_model(facts, settled->model, guest)) {
         reason = g_strdup_printf("%s was told to make a %s and made a %s", facts->emulator, settled->model, guest->model);
         inv_verdict_add(verdict, "model", INV_LAYER_QEMU, reason, "start the domain with another QEMU");
     }

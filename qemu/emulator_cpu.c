@@ -135,29 +135,68 @@ expand(const Question *question, InvQmp *qmp, InvCpuTable *table, gint64 end, GE
     return ok;
 }
 
-/* riscv64 before 9.0 has no such command: a table without models. */
-static gboolean
-define(const Question *question, InvCpuTable *table, const InvJson *definitions, const GError *refused, GError **error)
+/*
+ * The models as QEMU's own CPU types name them (qom-list-types): names and types are all that is
+ * known then. An empty array where QEMU does not answer that either.
+ */
+static InvJson *
+definitions_of_types(const InvJson *types)
 {
-    g_autoptr(InvJson) none = inv_json_new_array();
+    InvJson *definitions = inv_json_new_array();
+
+    for (guint i = 0; i < inv_json_size(types); i++) {
+        const char *type = inv_json_get_string(inv_json_at(types, i), "name");
+        g_autofree char *model = inv_cpu_type_to_model(type);
+        InvJson *definition;
+
+        if (!model)
+            continue;
+        definition = inv_json_new_object();
+        inv_json_object_set_string(definition, "name", model);
+        inv_json_object_set_string(definition, "typename", type);
+        inv_json_object_set_boolean(definition, "static", FALSE);
+        inv_json_array_add(definitions, definition);
+    }
+    return definitions;
+}
+
+/* riscv64 and others have no query-cpu-definitions in older QEMUs. */
+static gboolean
+define(const Question *question, InvCpuTable *table, const InvJson *definitions, const GError *refused, const InvJson *types,
+       GError **error)
+{
+    g_autoptr(InvJson) named = NULL;
 
     if (!definitions && refused && refused->code != VIR_ERR_OPERATION_UNSUPPORTED)
         return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", refused->message);
-    return inv_cpu_table_set_definitions(table, question->map, definitions ? definitions : none, error);
+    if (!definitions)
+        named = definitions_of_types(types);
+    return inv_cpu_table_set_definitions(table, question->map, definitions ? definitions : named, error);
+}
+
+static InvJson *
+cpu_types_arguments(void)
+{
+    InvJson *arguments = inv_json_new_object();
+
+    inv_json_object_set_string(arguments, "implements", "cpu");
+    inv_json_object_set_boolean(arguments, "abstract", FALSE);
+    return arguments;
 }
 
 /* What is cached of a machine: its table and its default CPU's type. */
 static InvJson *
 ask_machine(const Question *question, InvQmp *qmp, gint64 end, GError **error)
 {
-    const InvQmpCommand commands[] = { { "query-cpu-definitions", NULL }, { "query-machines", NULL } };
+    g_autoptr(InvJson) types = cpu_types_arguments();
+    const InvQmpCommand commands[] = { { "query-cpu-definitions", NULL }, { "query-machines", NULL }, { "qom-list-types", types } };
     g_autoptr(InvCpuTable) table = inv_cpu_table_new(question->emulator->arch, question->machine, question->emulator->emulators->names);
     InvJson *replies[G_N_ELEMENTS(commands)] = { NULL };
     GError *refused[G_N_ELEMENTS(commands)] = { NULL };
     InvJson *json = NULL;
 
     if (inv_qmp_call_many(qmp, commands, G_N_ELEMENTS(commands), inv_deadline_left(end), replies, refused, error) &&
-        define(question, table, replies[0], refused[0], error) && expand(question, qmp, table, end, error)) {
+        define(question, table, replies[0], refused[0], replies[2], error) && expand(question, qmp, table, end, error)) {
         json = inv_json_new_object();
         inv_json_object_set(json, "table", inv_cpu_table_to_json(table));
         inv_json_object_set_string(json, "default-type", default_type(replies[1], question->machine));
