@@ -127,7 +127,7 @@ set_starting(InvVm *vm, InvProcess *process)
 
 /* Puts QEMU's own words behind the reason why its monitor did not answer. */
 static void
-explain_death(InvGuestProcess *guest, const char *log, GError **error)
+explain_death(const InvDaemon *daemon, InvGuestProcess *guest, const char *log, GError **error)
 {
     g_autofree char *tail = inv_process_log_tail(log, inv_process_log_start(guest->process), LOG_TAIL_BYTES);
 
@@ -137,7 +137,12 @@ explain_death(InvGuestProcess *guest, const char *log, GError **error)
         virErrorNumber code = inv_process_is_alive(guest->process) ? inv_error_code(*error) : VIR_ERR_OPERATION_FAILED;
 
         g_clear_error(error);
-        inv_error_set(error, code, "QEMU did not start: %s (%s)", tail, why);
+        /* A file that the administrator can read may be closed to the guests' account. */
+        if (daemon->qemu_uid != (uid_t)-1 && strstr(tail, g_strerror(EACCES)))
+            inv_error_set(error, code, "QEMU did not start: %s (guests run as the account with uid %u; %s)", tail,
+                          (unsigned)daemon->qemu_uid, why);
+        else
+            inv_error_set(error, code, "QEMU did not start: %s (%s)", tail, why);
     }
 }
 
@@ -151,7 +156,7 @@ connect_monitor(InvDaemon *daemon, InvGuestProcess *guest, const char *log, GErr
     guest->qmp = inv_qmp_new(daemon->io, inv_fd_steal(&fd), daemon->config->start_timeout * 1000, inv_monitor_event,
                              inv_monitor_closed, daemon, error);
     if (!guest->qmp)
-        explain_death(guest, log, error);
+        explain_death(daemon, guest, log, error);
     return guest->qmp != NULL;
 }
 
