@@ -1,0 +1,185 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Renews the CPU models of the map from a QEMU.
+
+    cpu_map/renew.py QEMU [--output FOLDER] [--dry-run]
+
+QEMU: path of a qemu-system-x86_64 or qemu-system-s390x. Prints what changed against
+FOLDER/<arch>/models.tsv (FOLDER: where this program is) and writes the file. Models that this QEMU
+does not know stay: an older QEMU takes nothing away.
+
+QEMU is asked on machine none under TCG, which every QEMU has and which filters nothing of an
+expansion. What TCG forces off in every model is restored as forced.tsv says.
+"""
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ARCHES = {"x86_64": "x86", "i386": "x86", "s390x": "s390x"}
+COLUMNS = ["name", "aliases", "vendor", "family", "model_number", "stepping", "level", "xlevel", "static", "deprecated",
+           "features", "with_vmx"]
+HEAD = """# SPDX-License-Identifier: LGPL-2.1-or-later
+# CPU models as QEMU defines them, libvirt's spelling of features; renewed by cpu_map/renew.py. They only
+# make the description of a host short and serve comparisons without a QEMU; no verdict looks here.
+# with_vmx: what comes along when vmx is switched on and nothing else is said of vmx-*.
+"""
+# Stand for the machine they run on, or for nothing.
+NO_MODELS = {"host", "max", "base"}
+# Every guest has it, whatever its model.
+NOT_OF_THE_MODEL = {"hypervisor"}
+
+
+class Qemu:
+    def __init__(self, binary):
+        self.process = subprocess.Popen(
+            [binary, "-S", "-no-user-config", "-nodefaults", "-nographic", "-machine", "none", "-accel", "tcg", "-qmp", "stdio"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        greeting = self.process.stdout.readline()
+        if not greeting:
+            sys.exit(f"{binary} did not start")
+        self.version = json.loads(greeting)["QMP"]["version"]["qemu"]
+        self.call("qmp_capabilities")
+
+    def call(self, command, **arguments):
+        self.process.stdin.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self.process.stdin.flush()
+        while True:
+            line = self.process.stdout.readline()
+            if not line:
+                sys.exit(f"QEMU ended while it was asked {command}")
+            reply = json.loads(line)
+            if "event" not in reply:
+                return reply.get("return")
+
+    def expand(self, model, **props):
+        argument = {"name": model, "props": props} if props else {"name": model}
+        reply = self.call("query-cpu-model-expansion", type="full", model=argument)
+        return reply and reply["model"].get("props", {})
+
+    def quit(self):
+        self.call("quit")
+        self.process.wait(30)
+
+
+def rows(path):
+    """The rows of a table as lists; the header first. Nothing where there is no file."""
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as file:
+        return [line.rstrip("\n").split("\t") for line in file if line.strip() and not line.startswith("#")]
+
+
+def dictionary(folder):
+    """QEMU's spelling of each feature that the map knows → libvirt's. None: every name is a feature."""
+    features = rows(os.path.join(folder, "features.tsv"))[1:]
+    if not features:
+        return None
+    spelled = {row[0]: row[0] for row in features}
+    known = set(spelled)
+    for row in features:
+        spelled.update({alias[len("qemu:"):]: row[0] for alias in row[7].split(",") if alias.startswith("qemu:")})
+    for libvirt, qemu in rows(os.path.join(folder, "spelling.tsv"))[1:]:
+        if libvirt in known:
+            spelled[qemu] = libvirt
+    return spelled
+
+
+def forced(folder):
+    """Feature that TCG forces off → the models whose definition does without it."""
+    return {row[1]: set(row[3].removeprefix("all but ").split())
+            for row in rows(os.path.join(folder, "forced.tsv"))[1:] if row[0] == "tcg" and row[2] == "off"}
+
+
+def features_of(props, spelled):
+    """Sorted names of what is on. A stale spelling of QEMU's never says off, so on wins."""
+    on = {name for name, value in props.items() if value is True}
+    names = on if spelled is None else {spelled[name] for name in on if name in spelled}
+    return sorted(names - NOT_OF_THE_MODEL)
+
+
+def number(props, name):
+    value = props.get(name)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else "-"
+
+
+def models_of(qemu, folder):
+    spelled, hidden = dictionary(folder), forced(folder)
+    definitions = qemu.call("query-cpu-definitions")
+    aliases = {}
+    for entry in definitions:
+        if entry.get("alias-of"):
+            aliases.setdefault(entry["alias-of"], []).append(entry["name"])
+    models = {}
+    for entry in definitions:
+        name = entry["name"]
+        props = None if name in NO_MODELS or entry.get("alias-of") else qemu.expand(name)
+        if props is None:
+            continue
+        features = sorted({*features_of(props, spelled), *(one for one, without in hidden.items() if name not in without)})
+        nested = features_of(qemu.expand(name, vmx=True) or {}, spelled) if "vmx" in props and "vmx" not in features else []
+        models[name] = [name, " ".join(sorted(aliases.get(name, []))), props.get("vendor", "-"), number(props, "family"),
+                        number(props, "model"), number(props, "stepping"), number(props, "level"), number(props, "xlevel"),
+                        "yes" if entry["static"] else "no", "yes" if entry.get("deprecated") else "no", " ".join(features),
+                        " ".join(sorted(set(nested) - set(features) - {"vmx"}))]
+    return models
+
+
+def order(name):
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name.lower())], name
+
+
+def changes(before, after):
+    """What differs, a line each."""
+    for name in sorted(set(before) | set(after), key=order):
+        if name not in before:
+            yield f"{name}: new"
+            continue
+        for column, old, new in zip(COLUMNS[1:], before[name][1:], after[name][1:]):
+            if old == new:
+                continue
+            if column in ("features", "with_vmx", "aliases"):
+                gone, come = set(old.split()) - set(new.split()), set(new.split()) - set(old.split())
+                yield f"{name}: {column}: " + " ".join([*(f"+{one}" for one in sorted(come)), *(f"-{one}" for one in sorted(gone))])
+            else:
+                yield f"{name}: {column}: {old} -> {new}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Renews the CPU models of the map from a QEMU.")
+    parser.add_argument("qemu", help="path of a QEMU binary")
+    parser.add_argument("--output", default=HERE, metavar="FOLDER", help="the map's folder (default: where this program is)")
+    parser.add_argument("--dry-run", action="store_true", help="only print what would change")
+    options = parser.parse_args()
+
+    qemu = Qemu(options.qemu)
+    target = qemu.call("query-target")["arch"]
+    if target not in ARCHES:
+        sys.exit(f"models of {target} are not supported by the map: QEMU cannot expand them")
+    folder = os.path.join(options.output, ARCHES[target])
+    path = os.path.join(folder, "models.tsv")
+    found = rows(path)
+    if found and found[0] != COLUMNS:
+        sys.exit(f"{path}: the columns are not the expected ones")
+    before = {row[0]: row for row in found[1:]}
+    # The dictionary is the tree's own, wherever the models are written.
+    after = {**before, **models_of(qemu, os.path.join(HERE, ARCHES[target]))}
+    qemu.quit()
+    listed = list(changes(before, after))
+    for line in listed:
+        print(line)
+    version = ".".join(str(qemu.version[part]) for part in ("major", "minor", "micro"))
+    print(f"QEMU {version}: {len(after)} models of {ARCHES[target]}, {len(listed)} changes")
+    if listed and not options.dry_run:
+        os.makedirs(folder, exist_ok=True)
+        with open(path + ".new", "w", encoding="utf-8") as file:
+            file.write(HEAD + "\t".join(COLUMNS) + "\n")
+            file.writelines("\t".join(after[name]) + "\n" for name in sorted(after, key=order))
+        os.replace(path + ".new", path)
+
+
+if __name__ == "__main__":
+    main()
