@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cpu_driver/cpuid_data.h"
+
+#include "util/error.h"
+
+#include <string.h>
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#endif
+
+typedef struct {
+    guint64 key;
+    guint64 value;
+} Msr;
+
+/* The key comes first in both: the hash tables look at nothing else. */
+typedef struct {
+    guint64 key; /* leaf and subleaf */
+    InvCpuidLeaf leaf;
+} Leaf;
+
+struct InvCpuidData {
+    GHashTable *leaves; /* set of Leaf, owned */
+    GHashTable *msrs;   /* set of Msr, owned */
+};
+
+static guint64
+leaf_key(guint32 leaf, guint32 subleaf)
+{
+    return (guint64)leaf << 32 | subleaf;
+}
+
+InvCpuidData *
+inv_cpuid_data_new(void)
+{
+    InvCpuidData *data = g_new0(InvCpuidData, 1);
+
+    data->leaves = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    data->msrs = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    return data;
+}
+
+void
+inv_cpuid_data_free(InvCpuidData *data)
+{
+    if (!data)
+        return;
+    g_hash_table_unref(data->leaves);
+    g_hash_table_unref(data->msrs);
+    g_free(data);
+}
+
+gboolean
+inv_cpuid_data_add(InvCpuidData *data, const InvCpuidLeaf *leaf, GError **error)
+{
+    const InvCpuidLeaf *old = inv_cpuid_data_leaf(data, leaf->leaf, leaf->subleaf);
+    Leaf *added;
+
+    if (old && memcmp(old->regs, leaf->regs, sizeof(old->regs)) != 0)
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "CPUID leaf 0x%08x, subleaf 0x%x is there twice with different content; give one CPU only",
+                             leaf->leaf, leaf->subleaf);
+    if (old)
+        return TRUE;
+    if (g_hash_table_size(data->leaves) >= INV_CPUID_MAX_LEAVES)
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "more than %u CPUID leaves; no processor has that many", INV_CPUID_MAX_LEAVES);
+    added = g_new0(Leaf, 1);
+    added->key = leaf_key(leaf->leaf, leaf->subleaf);
+    added->leaf = *leaf;
+    g_hash_table_add(data->leaves, added);
+    return TRUE;
+}
+
+gboolean
+inv_cpuid_data_add_msr(InvCpuidData *data, guint32 index, guint64 value, GError **error)
+{
+    guint64 old;
+    Msr *added;
+
+    if (inv_cpuid_data_msr(data, index, &old)) {
+        if (old != value)
+            return inv_error_set(error, VIR_ERR_INVALID_ARG, "MSR 0x%x is there twice with different content; give one CPU only", index);
+        return TRUE;
+    }
+    if (g_hash_table_size(data->msrs) >= INV_CPUID_MAX_MSRS)
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "more than %u MSRs; none beyond that says anything of features", INV_CPUID_MAX_MSRS);
+    added = g_new0(Msr, 1);
+    added->key = index;
+    added->value = value;
+    g_hash_table_add(data->msrs, added);
+    return TRUE;
+}
+
+const InvCpuidLeaf *
+inv_cpuid_data_leaf(const InvCpuidData *data, guint32 leaf, guint32 subleaf)
+{
+    guint64 key = leaf_key(leaf, subleaf);
+    const Leaf *found = g_hash_table_lookup(data->leaves, &key);
+
+    return found ? &found->leaf : NULL;
+}
+
+gboolean
+inv_cpuid_data_msr(const InvCpuidData *data, guint32 index, guint64 *value)
+{
+    guint64 key = index;
+    const Msr *found = g_hash_table_lookup(data->msrs, &key);
+
+    if (found)
+        *value = found->value;
+    return found != NULL;
+}
+
+InvFeatureSet *
+inv_cpuid_data_features(const InvCpuidData *data, const InvCpuMap *map, InvFeatureNames *names)
+{
+    InvFeatureSet *set = inv_feature_set_new(names);
+
+    for (guint i = 0; i < inv_cpu_map_size(map); i++) {
+        const InvCpuMapFeature *feature = inv_cpu_map_at(map, i);
+        const InvCpuidLeaf *leaf;
+        guint64 value = 0;
+
+        if (!feature->mask)
+            continue;
+        if (feature->is_msr) {
+            inv_cpuid_data_msr(data, feature->leaf, &value);
+        } else {
+            leaf = inv_cpuid_data_leaf(data, feature->leaf, feature->subleaf);
+            value = leaf ? leaf->regs[feature->reg] : 0;
+        }
+        if ((value & feature->mask) == feature->mask)
+            inv_feature_set_add(set, feature->name);
+    }
+    return set;
+}
+
+#if defined(__x86_64__) || defined(__i386__)
+
+/* Leaves with subleaves, and how many of them say anything. */
+static const struct {
+    guint32 leaf, subleaves;
+} with_subleaves[] = {
+    { 0x4, 8 }, { 0x7, 3 }, { 0xb, 4 }, { 0xd, 64 }, { 0xf, 2 }, { 0x10, 4 }, { 0x12, 4 }, { 0x14, 2 },
+    { 0x17, 4 }, { 0x18, 8 }, { 0x19, 2 }, { 0x1d, 2 }, { 0x1e, 2 }, { 0x1f, 6 }, { 0x24, 2 }, { 0x8000001d, 8 },
+};
+
+/* A range says itself how far it goes; a bound keeps a lie short. */
+#define MAX_RANGE 0x40u
+
+static void
+read_range(InvCpuidData *data, guint32 first)
+{
+    guint32 highest = __get_cpuid_max(first, NULL);
+
+    for (guint32 number = first; highest >= first && number <= MIN(highest, first + MAX_RANGE); number++) {
+        guint32 subleaves = 1;
+
+        for (guint i = 0; i < G_N_ELEMENTS(with_subleaves); i++) {
+            if (with_subleaves[i].leaf == number)
+                subleaves = with_subleaves[i].subleaves;
+        }
+        for (guint32 sub = 0; sub < subleaves; sub++) {
+            InvCpuidLeaf leaf = { .leaf = number, .subleaf = sub };
+
+            __cpuid_count(number, sub, leaf.regs[0], leaf.regs[1], leaf.regs[2], leaf.regs[3]);
+            inv_cpuid_data_add(data, &leaf, NULL);
+        }
+    }
+}
+
+InvCpuidData *
+inv_cpuid_data_of_this_machine(void)
+{
+    InvCpuidData *data = inv_cpuid_data_new();
+
+    read_range(data, 0);
+    read_range(data, 0x80000000);
+    read_range(data, 0xc0000000);
+    return data;
+}
+
+#else
+
+InvCpuidData *
+inv_cpuid_data_of_this_machine(void)
+{
+    return NULL;
+}
+
+#endif

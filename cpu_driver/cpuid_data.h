@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "cpu_driver/feature_set.h"
+#include "cpu_map/cpu_map.h"
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* What a processor's CPUID instruction and its MSRs said: raw numbers, from whatever source. */
+typedef struct InvCpuidData InvCpuidData;
+
+/* More of either than any processor has is refused. */
+#define INV_CPUID_MAX_LEAVES 2048u
+#define INV_CPUID_MAX_MSRS 1024u
+
+typedef struct {
+    guint32 leaf, subleaf;
+    guint32 regs[4]; /* by InvCpuRegister */
+} InvCpuidLeaf;
+
+InvCpuidData *inv_cpuid_data_new(void);
+void inv_cpuid_data_free(InvCpuidData *data);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvCpuidData, inv_cpuid_data_free)
+
+/*
+ * Both refuse, with VIR_ERR_INVALID_ARG, a leaf or MSR that is there with other content, and more
+ * of them than the limit. The same content twice is nothing new.
+ */
+gboolean inv_cpuid_data_add(InvCpuidData *data, const InvCpuidLeaf *leaf, GError **error);
+gboolean inv_cpuid_data_add_msr(InvCpuidData *data, guint32 index, guint64 value, GError **error);
+
+/* Borrowed; NULL: not there. */
+const InvCpuidLeaf *inv_cpuid_data_leaf(const InvCpuidData *data, guint32 leaf, guint32 subleaf);
+gboolean inv_cpuid_data_msr(const InvCpuidData *data, guint32 index, guint64 *value);
+
+/* Every feature of the map whose bits are all there. Owned by the caller. */
+InvFeatureSet *inv_cpuid_data_features(const InvCpuidData *data, const InvCpuMap *map, InvFeatureNames *names);
+
+/*
+ * Reads either libvirt's <cpudata> XML or the text of `cpuid -r` (of which the first CPU counts),
+ * with MSRs as "0xINDEX: 0xVALUE" below a line "MSR:". The text is untrusted. Errors:
+ * VIR_ERR_XML_ERROR or VIR_ERR_INVALID_ARG, with the line.
+ */
+InvCpuidData *inv_cpuid_data_parse(const char *text, gsize length, GError **error);
+
+/*
+ * What the CPUID instruction of the processor that runs this says, every leaf and subleaf up to the
+ * highest; MSRs are the kernel's to read. NULL on another architecture than x86.
+ */
+InvCpuidData *inv_cpuid_data_of_this_machine(void);
+
+G_END_DECLS

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cpu_driver/decode.h"
+
+#include "cpu_map/table_file.h"
+#include "util/error.h"
+
+#include <string.h>
+
+#define LEAF_EXTENDED 0x80000000u
+#define VENDOR_ID_LENGTH 12u
+
+typedef struct {
+    const InvCpuModelEntry *entry; /* borrowed from the models */
+    InvFeatureSet *features;
+    InvFeatureSet *nested; /* the same and what comes along with vmx */
+} ModelSets;
+
+typedef struct {
+    char *vendor;
+    gint64 family, model_number; /* -1: any */
+    guint stepping_first, stepping_last;
+    char *feature;
+} Erratum;
+
+struct InvCpuDecoder {
+    const InvCpuMap *map;       /* borrowed, as are the next two */
+    const InvCpuModels *models;
+    InvFeatureNames *names;
+    GPtrArray *sets;            /* of ModelSets, owned, in the order of the models */
+    GHashTable *sets_of;        /* InvCpuModelEntry → ModelSets, both borrowed */
+    GPtrArray *errata;          /* of Erratum, owned */
+    InvFeatureSet *microcode;   /* what an update takes away */
+    InvFeatureSet *vmx_parts;   /* every vmx-* of the map */
+};
+
+static void
+sets_free(gpointer data)
+{
+    ModelSets *sets = data;
+
+    inv_feature_set_free(sets->features);
+    inv_feature_set_free(sets->nested);
+    g_free(sets);
+}
+
+static void
+erratum_free(gpointer data)
+{
+    Erratum *erratum = data;
+
+    g_free(erratum->vendor);
+    g_free(erratum->feature);
+    g_free(erratum);
+}
+
+static gboolean
+parse_number(const char *text, gint64 *value, GError **error)
+{
+    guint64 number;
+
+    *value = -1;
+    if (strcmp(text, "-") == 0)
+        return TRUE;
+    if (!g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT32, &number, NULL))
+        return inv_error_set(error, VIR_ERR_CONF_SYNTAX, "'%s' is not a number", text);
+    *value = (gint64)number;
+    return TRUE;
+}
+
+static gboolean
+add_erratum(char **columns, gpointer opaque, GError **error)
+{
+    InvCpuDecoder *decoder = opaque;
+    Erratum *erratum = g_new0(Erratum, 1);
+    g_auto(GStrv) ends = NULL;
+    gint64 first, last;
+
+    g_ptr_array_add(decoder->errata, erratum);
+    erratum->vendor = g_strdup(inv_cpu_vendor_to_id(columns[0]));
+    erratum->feature = g_strdup(columns[4]);
+    erratum->stepping_last = G_MAXUINT;
+    if (!parse_number(columns[1], &erratum->family, error) || !parse_number(columns[2], &erratum->model_number, error))
+        return FALSE;
+    if (strcmp(columns[3], "-") == 0)
+        return TRUE;
+    ends = g_strsplit(columns[3], "-", 2);
+    if (!parse_number(ends[0], &first, error) || !parse_number(ends[1] ? ends[1] : ends[0], &last, error))
+        return FALSE;
+    erratum->stepping_first = (guint)first;
+    erratum->stepping_last = (guint)last;
+    return TRUE;
+}
+
+static gboolean
+add_microcode(char **columns, gpointer opaque, GError **error)
+{
+    InvCpuDecoder *decoder = opaque;
+
+    inv_feature_set_add(decoder->microcode, columns[0]);
+    return TRUE;
+}
+
+static void
+add_model(InvCpuDecoder *decoder, const InvCpuModelEntry *entry)
+{
+    ModelSets *sets = g_new0(ModelSets, 1);
+
+    sets->entry = entry;
+    sets->features = inv_feature_set_new(decoder->names);
+    inv_feature_set_add_list(sets->features, entry->features);
+    sets->nested = inv_feature_set_copy(sets->features);
+    inv_feature_set_add_list(sets->nested, entry->with_vmx);
+    g_ptr_array_add(decoder->sets, sets);
+    g_hash_table_insert(decoder->sets_of, (gpointer)entry, sets);
+}
+
+InvCpuDecoder *
+inv_cpu_decoder_new(const char *folder, const InvCpuMap *map, const InvCpuModels *models, InvFeatureNames *names, GError **error)
+{
+    g_autoptr(InvCpuDecoder) decoder = g_new0(InvCpuDecoder, 1);
+    g_autofree char *x86 = g_build_filename(folder, "x86", NULL);
+
+    decoder->map = map;
+    decoder->models = models;
+    decoder->names = names;
+    decoder->sets = g_ptr_array_new_with_free_func(sets_free);
+    decoder->sets_of = g_hash_table_new(NULL, NULL);
+    decoder->errata = g_ptr_array_new_with_free_func(erratum_free);
+    decoder->microcode = inv_feature_set_new(names);
+    decoder->vmx_parts = inv_feature_set_new(names);
+    for (guint i = 0; i < inv_cpu_map_size(map); i++) {
+        const char *name = inv_cpu_map_at(map, i)->name;
+
+        if (g_str_has_prefix(name, "vmx-"))
+            inv_feature_set_add(decoder->vmx_parts, name);
+    }
+    for (guint i = 0; i < inv_cpu_models_size(models); i++)
+        add_model(decoder, inv_cpu_models_at(models, i));
+    if (!inv_table_file_read(x86, "errata.tsv", "vendor\tfamily\tmodel_number\tsteppings\tfeature\twhy", add_erratum, decoder, error) ||
+        !inv_table_file_read(x86, "microcode.tsv", "feature\twhy", add_microcode, decoder, error))
+        return NULL;
+    return g_steal_pointer(&decoder);
+}
+
+void
+inv_cpu_decoder_free(InvCpuDecoder *decoder)
+{
+    if (!decoder)
+        return;
+    g_hash_table_unref(decoder->sets_of);
+    g_ptr_array_unref(decoder->sets);
+    g_ptr_array_unref(decoder->errata);
+    inv_feature_set_free(decoder->microcode);
+    inv_feature_set_free(decoder->vmx_parts);
+    g_free(decoder);
+}
+
+void
+inv_cpu_seen_free(InvCpuSeen *seen)
+{
+    if (!seen)
+        return;
+    g_free(seen->vendor);
+    inv_feature_set_free(seen->features);
+    g_free(seen);
+}
+
+const InvCpuModels *
+inv_cpu_decoder_models(const InvCpuDecoder *decoder)
+{
+    return decoder->models;
+}
+
+InvFeatureNames *
+inv_cpu_decoder_names(const InvCpuDecoder *decoder)
+{
+    return decoder->names;
+}
+
+const InvFeatureSet *
+inv_cpu_decoder_model(const InvCpuDecoder *decoder, const char *model, gboolean vmx)
+{
+    const InvCpuModelEntry *entry = inv_cpu_models_find(decoder->models, model);
+    const ModelSets *sets = entry ? g_hash_table_lookup(decoder->sets_of, entry) : NULL;
+
+    return !sets ? NULL : vmx ? sets->nested : sets->features;
+}
+
+InvFeatureSet *
+inv_cpu_broken_features(const InvCpuDecoder *decoder, const char *vendor, guint family, guint model_number, guint stepping)
+{
+    InvFeatureSet *broken = inv_feature_set_new(decoder->names);
+
+    for (guint i = 0; i < decoder->errata->len; i++) {
+        const Erratum *erratum = g_ptr_array_index(decoder->errata, i);
+
+        if (strcmp(erratum->vendor, inv_cpu_vendor_to_id(vendor)) == 0 && (erratum->family < 0 || erratum->family == family) &&
+            (erratum->model_number < 0 || erratum->model_number == model_number) && stepping >= erratum->stepping_first &&
+            stepping <= erratum->stepping_last)
+            inv_feature_set_add(broken, erratum->feature);
+    }
+    return broken;
+}
+
+/* Does the processor say that it has this leaf? Intel answers a leaf beyond with the content of the last one. */
+static gboolean
+has_leaf(const InvCpuidData *data, guint32 leaf)
+{
+    const InvCpuidLeaf *first = inv_cpuid_data_leaf(data, leaf & 0xffff0000u, 0);
+
+    return first && first->regs[INV_CPU_REGISTER_EAX] >= leaf;
+}
+
+/* Every leaf that features are in and that the processor has must be in the dump: else it would look poorer than it is. */
+static gboolean
+check_complete(const InvCpuDecoder *decoder, const InvCpuidData *data, GError **error)
+{
+    for (guint i = 0; i < inv_cpu_map_size(decoder->map); i++) {
+        const InvCpuMapFeature *feature = inv_cpu_map_at(decoder->map, i);
+        guint32 leaf = feature->leaf;
+
+        if (feature->is_msr || !feature->mask || !has_leaf(data, leaf) || inv_cpuid_data_leaf(data, leaf, 0))
+            continue;
+        return inv_error_set(error, VIR_ERR_INVALID_ARG,
+                             "the CPUID dump is not complete: leaf 0x%08x is missing, and the processor has leaves up to 0x%08x", leaf,
+                             inv_cpuid_data_leaf(data, leaf & 0xffff0000u, 0)->regs[INV_CPU_REGISTER_EAX]);
+    }
+    return TRUE;
+}
+
+static gboolean
+read_vendor(const InvCpuidLeaf *leaf, InvCpuSeen *seen, GError **error)
+{
+    static const InvCpuRegister order[] = { INV_CPU_REGISTER_EBX, INV_CPU_REGISTER_EDX, INV_CPU_REGISTER_ECX };
+    char id[VENDOR_ID_LENGTH + 1] = "";
+
+    for (guint i = 0; i < VENDOR_ID_LENGTH; i++) {
+        id[i] = (char)(leaf->regs[order[i / 4]] >> 8 * (i % 4) & 0xff);
+        if (!g_ascii_isprint(id[i]))
+            return inv_error_set(error, VIR_ERR_INVALID_ARG, "CPUID leaf 0 holds no vendor: byte %u is 0x%02x", i, (guchar)id[i]);
+    }
+    seen->vendor = g_strdup(id);
+    return TRUE;
+}
+
+/* Intel SDM, CPUID leaf 1, EAX: the extended fields count only behind certain base families. */
+static void
+read_signature(guint32 eax, InvCpuSeen *seen)
+{
+    seen->family = eax >> 8 & 0xf;
+    seen->model_number = eax >> 4 & 0xf;
+    seen->stepping = eax & 0xf;
+    if (seen->family == 0x6 || seen->family == 0xf)
+        seen->model_number |= (eax >> 16 & 0xf) << 4;
+    if (seen->family == 0xf)
+        seen->family += eax >> 20 & 0xff;
+}
+
+/* Bits of leaves that the processor does not have are no features of it. */
+static void
+drop_beyond(const InvCpuDecoder *decoder, const InvCpuidData *data, InvFeatureSet *features)
+{
+    for (guint i = 0; i < inv_cpu_map_size(decoder->map); i++) {
+        const InvCpuMapFeature *feature = inv_cpu_map_at(decoder->map, i);
+
+        if (!feature->is_msr && feature->mask && !has_leaf(data, feature->leaf))
+            inv_feature_set_remove(features, feature->name);
+    }
+}
+
+InvCpuSeen *
+inv_cpu_seen_from_cpuid(const InvCpuDecoder *decoder, const InvCpuidData *data, GError **error)
+{
+    g_autoptr(InvCpuSeen) seen = g_new0(InvCpuSeen, 1);
+    g_autoptr(InvFeatureSet) broken = NULL;
+    const InvCpuidLeaf *first = inv_cpuid_data_leaf(data, 0, 0);
+    const InvCpuidLeaf *second = inv_cpuid_data_leaf(data, 1, 0);
+    const InvCpuidLeaf *sizes = inv_cpuid_data_leaf(data, LEAF_EXTENDED + 8, 0);
+    guint64 ignored;
+
+    if (!first || !second) {
+        inv_error_set(error, VIR_ERR_INVALID_ARG, "the CPUID dump is not complete: leaf %u is missing", first ? 1u : 0u);
+        return NULL;
+    }
+    if (!has_leaf(data, 1)) {
+        inv_error_set(error, VIR_ERR_INVALID_ARG, "the CPUID dump contradicts itself: leaf 0 says that there is no leaf 1, and there is one");
+        return NULL;
+    }
+    if (!read_vendor(first, seen, error) || !check_complete(decoder, data, error))
+        return NULL;
+    read_signature(second->regs[INV_CPU_REGISTER_EAX], seen);
+    if (sizes && has_leaf(data, LEAF_EXTENDED + 8))
+        seen->phys_bits = sizes->regs[INV_CPU_REGISTER_EAX] & 0xff;
+    seen->features = inv_cpuid_data_features(data, decoder->map, decoder->names);
+    drop_beyond(decoder, data, seen->features);
+    broken = inv_cpu_broken_features(decoder, seen->vendor, seen->family, seen->model_number, seen->stepping);
+    inv_feature_set_subtract(seen->features, broken);
+    /* IA32_VMX_BASIC: who gives one of the VMX MSRs gives them all. */
+    seen->vmx_known = inv_cpuid_data_msr(data, 0x480, &ignored);
+    return g_steal_pointer(&seen);
+}
+
+static gboolean
+read_property(const InvJson *props, const char *name, guint *value, GError **error)
+{
+    guint64 number;
+
+    if (!inv_json_uint(inv_json_get(props, name), &number) || number > G_MAXUINT16)
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "QEMU's expansion has no usable '%s'; only expansions of x86 CPUs can be decoded", name);
+    *value = (guint)number;
+    return TRUE;
+}
+
+static void
+read_booleans(const InvCpuDecoder *decoder, const InvJson *props, InvCpuSeen *seen)
+{
+    for (guint i = 0; i < inv_json_size(props); i++) {
+        const InvJson *value = NULL;
+        const char *name = inv_json_member(props, i, &value);
+        const InvCpuMapFeature *feature = name ? inv_cpu_map_find(decoder->map, inv_cpu_map_to_libvirt(decoder->map, name)) : NULL;
+        gboolean on;
+
+        /* Where QEMU spells one feature twice, the spelling that it goes by tells. */
+        if (!feature || !feature->mask || !inv_json_boolean(value, &on) ||
+            (strcmp(feature->qemu, name) != 0 && inv_json_get(props, feature->qemu)))
+            continue;
+        if (g_str_has_prefix(feature->name, "vmx-"))
+            seen->vmx_known = TRUE;
+        if (on)
+            inv_feature_set_add(seen->features, feature->name);
+    }
+}
+
+InvCpuSeen *
+inv_cpu_seen_from_expansion(const InvCpuDecoder *decoder, const InvJson *reply, GError **error)
+{
+    static const char *const path[] = { "return", "model", "props" };
+    g_autoptr(InvCpuSeen) seen = g_new0(InvCpuSeen, 1);
+    const InvJson *props = reply;
+    const char *vendor;
+    guint64 bits;
+
+    for (guint i = 0; i < G_N_ELEMENTS(path); i++) {
+        /* A CPU has a number of that name among its properties. */
+        if (inv_json_type(props) == INV_JSON_OBJECT && inv_json_get(props, path[i]) &&
+            inv_json_type(inv_json_get(props, path[i])) == INV_JSON_OBJECT)
+            props = inv_json_get(props, path[i]);
+    }
+    if (inv_json_size(props) > INV_CPU_MAX_PROPERTIES) {
+        inv_error_set(error, VIR_ERR_INVALID_ARG, "the expansion has %u properties; no QEMU has more than %u", inv_json_size(props),
+                      INV_CPU_MAX_PROPERTIES);
+        return NULL;
+    }
+    vendor = inv_json_get_string(props, "vendor");
+    if (!vendor || strlen(vendor) != VENDOR_ID_LENGTH) {
+        inv_error_set(error, VIR_ERR_INVALID_ARG, "QEMU's expansion has no usable 'vendor'; only expansions of x86 CPUs can be decoded");
+        return NULL;
+    }
+    seen->vendor = g_strdup(vendor);
+    seen->features = inv_feature_set_new(decoder->names);
+    if (!read_property(props, "family", &seen->family, error) || !read_property(props, "model", &seen->model_number, error) ||
+        !read_property(props, "stepping", &seen->stepping, error))
+        return NULL;
+    if (inv_json_uint(inv_json_get(props, "phys-bits"), &bits) && bits <= G_MAXUINT8)
+        seen->phys_bits = (guint)bits;
+    read_booleans(decoder, props, seen);
+    return g_steal_pointer(&seen);
+}
+
+typedef struct {
+    const ModelSets *sets;
+    const InvFeatureSet *base;
+    guint lasting; /* deltas that microcode does not explain */
+    guint deltas;
+    gboolean signature;
+} Candidate;
+
+static gboolean
+carries_signature(const InvCpuDecoder *decoder, const InvCpuModelEntry *entry, const InvCpuSeen *seen)
+{
+    gboolean carries = entry->family == seen->family && entry->model_number == seen->model_number;
+
+    carries = carries || inv_cpu_map_has_signature(decoder->map, entry->name, seen->vendor, seen->family, seen->model_number, seen->stepping);
+    carries = carries || inv_cpu_map_has_signature(decoder->map, entry->stem, seen->vendor, seen->family, seen->model_number, seen->stepping);
+    for (const char *const *alias = entry->aliases; *alias && !carries; alias++)
+        carries = inv_cpu_map_has_signature(decoder->map, *alias, seen->vendor, seen->family, seen->model_number, seen->stepping);
+    return carries;
+}
+
+static gboolean
+is_better(const Candidate *a, const Candidate *b)
+{
+    if (!b->sets || a->lasting != b->lasting)
+        return !b->sets || a->lasting < b->lasting;
+    if (a->deltas != b->deltas)
+        return a->deltas < b->deltas;
+    if (a->sets->entry->deprecated != b->sets->entry->deprecated)
+        return b->sets->entry->deprecated;
+    if (a->signature != b->signature)
+        return a->signature;
+    return a->sets->entry->version > b->sets->entry->version;
+}
+
+/* What of @seen is to be described: without the vmx-* when the source does not tell them. Owned by the caller. */
+static InvFeatureSet *
+describable(const InvCpuDecoder *decoder, const InvCpuSeen *seen)
+{
+    InvFeatureSet *set = inv_feature_set_copy(seen->features);
+
+    if (!seen->vmx_known)
+        inv_feature_set_subtract(set, decoder->vmx_parts);
+    return set;
+}
+
+static Candidate
+candidate(const InvCpuDecoder *decoder, const InvCpuSeen *seen, const InvFeatureSet *target, gboolean nested, const ModelSets *sets)
+{
+    Candidate one = { .sets = sets, .base = nested ? sets->nested : sets->features };
+    g_autoptr(InvFeatureSet) excused = inv_feature_set_difference(one.base, target);
+
+    inv_feature_set_intersect(excused, decoder->microcode);
+    one.deltas = inv_feature_set_distance(one.base, target);
+    one.lasting = one.deltas - inv_feature_set_count(excused);
+    one.signature = carries_signature(decoder, sets->entry, seen);
+    return one;
+}
+
+/* @least: the fewest deltas, whatever else speaks for a model. */
+static Candidate
+choose(const InvCpuDecoder *decoder, const InvCpuSeen *seen, const InvFeatureSet *target, guint *least)
+{
+    gboolean nested = seen->vmx_known && inv_feature_set_has(target, "vmx");
+    Candidate best = { 0 };
+
+    *least = G_MAXUINT;
+    for (guint i = 0; i < decoder->sets->len; i++) {
+        const ModelSets *sets = g_ptr_array_index(decoder->sets, i);
+        Candidate one;
+
+        if (g_strcmp0(sets->entry->vendor, seen->vendor) != 0)
+            continue;
+        one = candidate(decoder, seen, target, nested, sets);
+        *least = MIN(*least, one.deltas);
+        if (is_better(&one, &best))
+            best = one;
+    }
+    return best;
+}
+
+static void
+set_policies(InvCpu *cpu, const InvFeatureSet *set, InvCpuPolicy policy)
+{
+    g_autofree const char **list = inv_feature_set_list(set);
+
+    for (guint i = 0; list[i]; i++)
+        inv_cpu_set_feature(cpu, list[i], policy);
+}
+
+InvCpu *
+inv_cpu_describe_seen(const InvCpuDecoder *decoder, const InvCpuSeen *seen, GError **error)
+{
+    g_autoptr(InvFeatureSet) target = describable(decoder, seen);
+    g_autoptr(InvFeatureSet) more = NULL;
+    g_autoptr(InvFeatureSet) less = NULL;
+    g_autoptr(InvCpu) cpu = NULL;
+    guint least;
+    Candidate best = choose(decoder, seen, target, &least);
+
+    if (!best.sets) {
+        inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "no CPU model of vendor '%s' is known; take mode='host-passthrough', or name the features alone",
+                      seen->vendor);
+        return NULL;
+    }
+    more = inv_feature_set_difference(target, best.base);
+    less = inv_feature_set_difference(best.base, target);
+    cpu = inv_cpu_new();
+    cpu->mode = INV_CPU_MODE_CUSTOM;
+    cpu->match = INV_CPU_MATCH_EXACT;
+    cpu->model = g_strdup(best.sets->entry->name);
+    cpu->vendor = g_strdup(inv_cpu_vendor_from_id(seen->vendor));
+    set_policies(cpu, more, INV_CPU_POLICY_REQUIRE);
+    set_policies(cpu, less, INV_CPU_POLICY_DISABLE);
+    return g_steal_pointer(&cpu);
+}
+
+guint
+inv_cpu_count_deltas(const InvCpu *cpu)
+{
+    return cpu->features->len;
+}
+
+guint
+inv_cpu_least_deltas(const InvCpuDecoder *decoder, const InvCpuSeen *seen)
+{
+    g_autoptr(InvFeatureSet) target = describable(decoder, seen);
+    guint least;
+
+    choose(decoder, seen, target, &least);
+    return least;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cpu_driver/expand.h"
+
+#include "cpu_driver/nearest.h"
+#include "util/error.h"
+
+#include <string.h>
+
+static gboolean
+adds(InvCpuPolicy policy)
+{
+    return policy == INV_CPU_POLICY_UNSET || policy == INV_CPU_POLICY_FORCE || policy == INV_CPU_POLICY_REQUIRE;
+}
+
+static gboolean
+removes(InvCpuPolicy policy)
+{
+    return policy == INV_CPU_POLICY_DISABLE || policy == INV_CPU_POLICY_FORBID;
+}
+
+static void
+remove_vmx_parts(InvFeatureSet *set)
+{
+    g_autofree const char **list = inv_feature_set_list(set);
+
+    for (guint i = 0; list[i]; i++) {
+        if (g_str_has_prefix(list[i], "vmx-"))
+            inv_feature_set_remove(set, list[i]);
+    }
+}
+
+/* The model's features, with what vmx brings along when it is switched on. */
+static InvFeatureSet *
+start_from(const InvCpuDecoder *decoder, const InvCpu *cpu, gboolean nested, GError **error)
+{
+    const InvCpuModels *models = inv_cpu_decoder_models(decoder);
+    const InvFeatureSet *base;
+    g_autofree char *nearest = NULL;
+
+    if (!cpu->model)
+        return inv_feature_set_new(inv_cpu_decoder_names(decoder));
+    base = inv_cpu_decoder_model(decoder, cpu->model, nested);
+    if (base)
+        return inv_feature_set_copy(base);
+    nearest = inv_nearest_names(cpu->model, inv_cpu_models_names(models), inv_cpu_models_names_size(models));
+    inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "CPU model '%s' is not in the map; %s%s", cpu->model,
+                  nearest ? "nearest are: " : "ask a QEMU that knows it", nearest ? nearest : "");
+    return NULL;
+}
+
+InvFeatureSet *
+inv_cpu_expand(const InvCpuDecoder *decoder, const InvCpu *cpu, gboolean implicit, GError **error)
+{
+    const InvCpuFeature *vmx = inv_cpu_find_feature(cpu, "vmx");
+    g_autoptr(InvFeatureSet) set = NULL;
+
+    if (cpu->features->len > INV_CPU_MAX_PROPERTIES) {
+        inv_error_set(error, VIR_ERR_INVALID_ARG, "the <cpu> names %u features; no CPU has more than %u", cpu->features->len,
+                      INV_CPU_MAX_PROPERTIES);
+        return NULL;
+    }
+    set = start_from(decoder, cpu, implicit && vmx && adds(vmx->policy), error);
+    if (!set)
+        return NULL;
+    /* The parts go before anything named, so that the order of the document never matters. */
+    if (vmx && removes(vmx->policy))
+        remove_vmx_parts(set);
+    for (guint i = 0; i < cpu->features->len; i++) {
+        const InvCpuFeature *feature = g_ptr_array_index(cpu->features, i);
+
+        if (adds(feature->policy))
+            inv_feature_set_add(set, feature->name);
+        else if (removes(feature->policy))
+            inv_feature_set_remove(set, feature->name);
+    }
+    return g_steal_pointer(&set);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "cpu_driver/decode.h"
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/*
+ * All features of a <cpu> by the map's models, where no QEMU is at hand: the model's, and those of
+ * policy require or force, less those of policy disable or forbid. An optional one is no promise:
+ * it is as the model has it. Without a model only the named ones.
+ * @implicit: vmx brings along the vmx-* that the model lists for it; FALSE for a CPU that was
+ * described from a source which does not tell them. Names are libvirt's.
+ * Errors: VIR_ERR_CONFIG_UNSUPPORTED for a model that the map does not have, naming the nearest;
+ * VIR_ERR_INVALID_ARG for more than INV_CPU_MAX_PROPERTIES features.
+ */
+InvFeatureSet *inv_cpu_expand(const InvCpuDecoder *decoder, const InvCpu *cpu, gboolean implicit, GError **error);
+
+G_END_DECLS

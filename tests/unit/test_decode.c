@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cpu_driver/decode.h"
+#include "cpu_driver/expand.h"
+#include "util/error.h"
+
+static InvCpuMap *map;
+static InvCpuModels *models;
+static InvFeatureNames *names;
+static InvCpuDecoder *decoder;
+static guint total_deltas, total_least, total_answers;
+
+static int
+load(void **state)
+{
+    const char *folder = inv_cpu_map_default_folder();
+
+    map = inv_cpu_map_load(folder, "x86_64", NULL);
+    models = inv_cpu_models_load(folder, "x86_64", NULL);
+    names = inv_feature_names_new();
+    decoder = inv_cpu_decoder_new(folder, map, models, names, NULL);
+    return decoder ? 0 : -1;
+}
+
+static int
+unload(void **state)
+{
+    g_clear_pointer(&decoder, inv_cpu_decoder_free);
+    g_clear_pointer(&names, inv_feature_names_free);
+    g_clear_pointer(&models, inv_cpu_models_free);
+    g_clear_pointer(&map, inv_cpu_map_free);
+    return 0;
+}
+
+static char *
+read_data(const char *machine, const char *suffix, gsize *length)
+{
+    g_autofree char *file = g_strconcat(machine, suffix, NULL);
+    g_autofree char *path = g_build_filename(g_getenv("INVAR_TOP_SRCDIR"), "..", "shared", "data", "machines", file, NULL);
+    char *text = NULL;
+
+    return g_file_get_contents(path, &text, length, NULL) ? text : NULL;
+}
+
+static InvCpuidData *
+read_words(const char *machine, const char *suffix)
+{
+    g_autoptr(GError) error = NULL;
+    gsize length;
+    g_autofree char *text = read_data(machine, suffix, &length);
+    InvCpuidData *data = text ? inv_cpuid_data_parse(text, length, &error) : NULL;
+
+    if (error)
+        print_error("%s%s: %s\n", machine, suffix, error->message);
+    assert_null(error);
+    return data;
+}
+
+static void
+assert_same(const InvFeatureSet *got, const InvFeatureSet *wanted)
+{
+    g_autoptr(InvFeatureSet) more = inv_feature_set_difference(got, wanted);
+    g_autoptr(InvFeatureSet) less = inv_feature_set_difference(wanted, got);
+    g_autofree const char **more_list = inv_feature_set_list(more);
+    g_autofree const char **less_list = inv_feature_set_list(less);
+    g_autofree char *more_text = g_strjoinv(" ", (char **)more_list);
+    g_autofree char *less_text = g_strjoinv(" ", (char **)less_list);
+
+    assert_string_equal(more_text, "");
+    assert_string_equal(less_text, "");
+}
+
+/* Describes, writes, reads, expands: that must give back what was seen. */
+static InvCpu *
+round_trip(const InvCpuSeen *seen, const InvFeatureSet *wanted)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(InvCpu) cpu = inv_cpu_describe_seen(decoder, seen, &error);
+    g_autoptr(InvCpu) again = NULL;
+    g_autoptr(InvFeatureSet) expanded = NULL;
+    g_autofree char *xml = NULL;
+
+    assert_null(error);
+    xml = inv_cpu_format(cpu);
+    again = inv_cpu_parse(xml, &error);
+    assert_null(error);
+    expanded = inv_cpu_expand(decoder, again, seen->vmx_known, &error);
+    assert_null(error);
+    assert_same(expanded, wanted);
+    assert_string_equal(inv_cpu_models_find(models, again->model)->vendor, seen->vendor);
+    return g_steal_pointer(&cpu);
+}
+
+/* The features that the dump shows, counted here anew: less the broken ones. */
+static void
+cpuid_is_described_exactly(void **state)
+{
+    const char *machine = *state;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(InvCpuidData) data = read_words(machine, ".cpuid.xml");
+    g_autoptr(InvCpuSeen) seen = NULL;
+    g_autoptr(InvFeatureSet) wanted = NULL;
+    g_autoptr(InvFeatureSet) broken = NULL;
+    g_autoptr(InvCpu) cpu = NULL;
+    g_autofree char *signature = NULL;
+
+    if (!data)
+        skip();
+    seen = inv_cpu_seen_from_cpuid(decoder, data, &error);
+    if (error)
+        print_error("%s\n", error->message);
+    assert_null(error);
+    wanted = inv_cpuid_data_features(data, map, names);
+    broken = inv_cpu_broken_features(decoder, seen->vendor, seen->family, seen->model_number, seen->stepping);
+    inv_feature_set_subtract(wanted, broken);
+    cpu = round_trip(seen, wanted);
+    signature = read_data(machine, ".sig", NULL);
+    assert_non_null(signature);
+    /* "family: 6 (0x06)" and so on. */
+    assert_int_equal(strtoul(strstr(signature, "family:") + 7, NULL, 10), seen->family);
+    assert_int_equal(strtoul(strstr(signature, "model:") + 6, NULL, 10), seen->model_number);
+    assert_int_equal(strtoul(strstr(signature, "stepping:") + 9, NULL, 10), seen->stepping);
+    print_message("# %s: %s and %u features\n", machine, cpu->model, inv_cpu_count_deltas(cpu));
+}
+
+/* The file holds several replies: the first is the expansion. */
+static InvJson *
+first_document(const char *text)
+{
+    guint depth = 0;
+    gboolean quoted = FALSE;
+
+    for (gsize i = 0; text[i]; i++) {
+        if (text[i] == '"' && (!i || text[i - 1] != '\\'))
+            quoted = !quoted;
+        if (!quoted && text[i] == '{')
+            depth++;
+        if (!quoted && text[i] == '}' && --depth == 0)
+            return inv_json_parse(text, i + 1, NULL);
+    }
+    return NULL;
+}
+
+static void
+expansion_is_described_exactly(void **state)
+{
+    const char *machine = *state;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *text = read_data(machine, ".qmp.json", NULL);
+    g_autoptr(InvJson) reply = text ? first_document(text) : NULL;
+    g_autoptr(InvCpuSeen) seen = NULL;
+    g_autoptr(InvCpu) cpu = NULL;
+    guint least;
+
+    if (!reply)
+        skip();
+    seen = inv_cpu_seen_from_expansion(decoder, reply, &error);
+    if (error)
+        print_error("%s\n", error->message);
+    assert_null(error);
+    cpu = round_trip(seen, seen->features);
+    least = inv_cpu_least_deltas(decoder, seen);
+    assert_true(inv_cpu_count_deltas(cpu) >= least);
+    total_deltas += inv_cpu_count_deltas(cpu);
+    total_least += least;
+    total_answers++;
+    print_message("# %s: %s and %u features (least %u)\n", machine, cpu->model, inv_cpu_count_deltas(cpu), least);
+}
+
+/* enabled = what QEMU says is true; nothing is both; all of the CPUID's features are one of the two. */
+static void
+enabled_and_disabled_agree(void **state)
+{
+    const char *machine = *state;
+    g_autoptr(InvCpuidData) enabled_words = read_words(machine, ".enabled.xml");
+    g_autoptr(InvCpuidData) disabled_words = read_words(machine, ".disabled.xml");
+    g_autoptr(InvCpuidData) cpuid = NULL;
+    g_autofree char *text = read_data(machine, ".qmp.json", NULL);
+    g_autoptr(InvJson) reply = text ? first_document(text) : NULL;
+    g_autoptr(InvCpuSeen) seen = NULL;
+    g_autoptr(InvFeatureSet) enabled = NULL, disabled = NULL, both = NULL, all = NULL, missed = NULL;
+
+    /* skip() jumps: nothing may be owned by then. */
+    if (!enabled_words || !disabled_words || !reply)
+        skip();
+    cpuid = read_words(machine, ".cpuid.xml");
+    assert_non_null(cpuid);
+    seen = inv_cpu_seen_from_expansion(decoder, reply, NULL);
+    enabled = inv_cpuid_data_features(enabled_words, map, names);
+    disabled = inv_cpuid_data_features(disabled_words, map, names);
+    assert_same(enabled, seen->features);
+    both = inv_feature_set_copy(enabled);
+    inv_feature_set_intersect(both, disabled);
+    assert_int_equal(inv_feature_set_count(both), 0);
+    all = inv_feature_set_copy(enabled);
+    inv_feature_set_unite(all, disabled);
+    missed = inv_cpuid_data_features(cpuid, map, names);
+    inv_feature_set_subtract(missed, all);
+    assert_int_equal(inv_feature_set_count(missed), 0);
+}
+
+static void
+total_of_deltas(void **state)
+{
+    if (!total_answers)
+        skip();
+    print_message("# %u machines with an answer of QEMU: %u features named, least possible %u\n", total_answers, total_deltas, total_least);
+    assert_true(total_deltas <= total_least + total_least / 50);
+}
+
+#define LEAF0 "0x0 0x0: eax=0x1 ebx=0x756e6547 ecx=0x6c65746e edx=0x49656e69\n"
+#define LEAF1 "0x1 0x0: eax=0x506e3 ebx=0x0 ecx=0x1 edx=0x1\n"
+
+typedef struct {
+    const char *name;
+    const char *text;
+    const char *message;
+    virErrorNumber code;
+} BadCase;
+
+static const BadCase bad_cases[] = {
+    { .name = "nothing", .text = "", .message = "leaf 0 is missing", .code = VIR_ERR_INVALID_ARG },
+    { .name = "only leaf 0", .text = LEAF0, .message = "leaf 1 is missing", .code = VIR_ERR_INVALID_ARG },
+    { .name = "cut off in a line", .text = LEAF0 "0x1 0x0: eax=0x506", .message = "line 2: ", .code = VIR_ERR_INVALID_ARG },
+    { .name = "cut off before leaf 7", .text = "0x0 0x0: eax=0xd ebx=0x756e6547 ecx=0x6c65746e edx=0x49656e69\n" LEAF1,
+      .message = "is missing, and the processor has leaves up to 0x0000000d", .code = VIR_ERR_INVALID_ARG },
+    { .name = "a leaf that leaf 0 denies", .text = "0x0 0x0: eax=0x0 ebx=0x756e6547 ecx=0x6c65746e edx=0x49656e69\n" LEAF1,
+      .message = "contradicts itself", .code = VIR_ERR_INVALID_ARG },
+    { .name = "a leaf twice", .text = LEAF0 LEAF1 "0x1 0x0: eax=0x1 ebx=0x0 ecx=0x1 edx=0x1\n",
+      .message = "line 3: CPUID leaf 0x00000001, subleaf 0x0 is there twice", .code = VIR_ERR_INVALID_ARG },
+    { .name = "vendor that is no text", .text = "0x0 0x0: eax=0x1 ebx=0x0 ecx=0x0 edx=0x0\n" LEAF1, .message = "holds no vendor",
+      .code = VIR_ERR_INVALID_ARG },
+    { .name = "vendor that nobody knows", .text = "0x0 0x0: eax=0x1 ebx=0x656d6341 ecx=0x656d6341 edx=0x656d6341\n" LEAF1,
+      .message = "no CPU model of vendor 'AcmeAcmeAcme'", .code = VIR_ERR_CONFIG_UNSUPPORTED },
+    { .name = "other XML", .text = "<cpu/>", .message = "cpudata", .code = VIR_ERR_XML_ERROR },
+    { .name = "XML cut off", .text = "<cpudata arch='x86'><cpuid", .message = "line 1", .code = VIR_ERR_XML_ERROR },
+    { .name = "XML without a register", .text = "<cpudata arch='x86'>\n<cpuid eax_in='0' eax='0' ebx='0' ecx='0'/></cpudata>",
+      .message = "line 2", .code = VIR_ERR_XML_ERROR },
+    { .name = "XML with too large a number", .text = "<cpudata arch='x86'>\n<msr index='0x100000000' eax='0' edx='0'/></cpudata>",
+      .message = "32 bits", .code = VIR_ERR_XML_ERROR },
+    { .name = "XML of another architecture", .text = "<cpudata arch='ppc64'/>", .message = "only CPU data of x86", .code = VIR_ERR_XML_ERROR },
+};
+
+static void
+bad_dumps_are_refused(void **state)
+{
+    const BadCase *row = *state;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(InvCpuidData) data = inv_cpuid_data_parse(row->text, strlen(row->text), &error);
+    g_autoptr(InvCpuSeen) seen = data ? inv_cpu_seen_from_cpuid(decoder, data, &error) : NULL;
+    g_autoptr(InvCpu) cpu = seen ? inv_cpu_describe_seen(decoder, seen, &error) : NULL;
+
+    assert_null(cpu);
+    assert_non_null(error);
+    if (!strstr(error->message, row->message))
+        print_error("%s\n", error->message);
+    assert_non_null(strstr(error->message, row->message));
+    assert_int_equal(inv_error_code(error), row->code);
+}
+
+static void
+a_hundred_thousand_features_are_refused(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(InvCpu) cpu = inv_cpu_new();
+    g_autoptr(InvJson) props = inv_json_new_object();
+
+    for (guint i = 0; i < 5000; i++) {
+        g_autofree char *name = g_strdup_printf("feature-%u", i);
+
+        inv_json_object_set_boolean(props, name, TRUE);
+    }
+    assert_null(inv_cpu_seen_from_expansion(decoder, props, &error));
+    assert_int_equal(inv_error_code(error), VIR_ERR_INVALID_ARG);
+    g_clear_error(&error);
+    for (guint i = 0; i < 100000; i++) {
+        InvCpuFeature *feature = g_new0(InvCpuFeature, 1);
+
+        feature->name = g_strdup_printf("feature-%u", i);
+        g_ptr_array_add(cpu->features, feature);
+    }
+    assert_null(inv_cpu_expand(decoder, cpu, TRUE, &error));
+    assert_int_equal(inv_error_code(error), VIR_ERR_INVALID_ARG);
+    assert_non_null(strstr(error->message, "100000 features"));
+}
+
+/* A chip of a generation that has lost TSX keeps its generation's name. */
+static void
+microcode_does_not_change_the_generation(void **state)
+{
+    static const char *const generations[] = { "Cooperlake-v2", "Skylake-Server-v2", "Broadwell-v1" };
+
+    for (guint i = 0; i < G_N_ELEMENTS(generations); i++) {
+        const InvCpuModelEntry *entry = inv_cpu_models_find(models, generations[i]);
+        g_autoptr(InvFeatureSet) features = inv_feature_set_copy(inv_cpu_decoder_model(decoder, generations[i], FALSE));
+        InvCpuSeen seen = { .vendor = (char *)entry->vendor, .family = 6, .model_number = (guint)entry->model_number, .features = features };
+        g_autoptr(InvCpu) cpu = NULL;
+
+        inv_feature_set_remove(features, "hle");
+        inv_feature_set_remove(features, "rtm");
+        cpu = inv_cpu_describe_seen(decoder, &seen, NULL);
+        assert_string_equal(inv_cpu_models_find(models, cpu->model)->stem, entry->stem);
+    }
+}
+
+static void
+vmx_brings_its_parts(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(InvCpu) cpu = inv_cpu_parse("<cpu><model>Penryn</model><feature policy='require' name='vmx'/></cpu>", &error);
+    g_autoptr(InvCpu) wrong = inv_cpu_parse("<cpu><model>Penrin</model></cpu>", NULL);
+    g_autoptr(InvFeatureSet) with = inv_cpu_expand(decoder, cpu, TRUE, &error);
+    g_autoptr(InvFeatureSet) without = inv_cpu_expand(decoder, cpu, FALSE, &error);
+
+    assert_true(inv_feature_set_has(with, "vmx-flexpriority"));
+    assert_false(inv_feature_set_has(without, "vmx-flexpriority"));
+    assert_true(inv_feature_set_has(without, "vmx"));
+    assert_null(inv_cpu_expand(decoder, wrong, TRUE, &error));
+    assert_int_equal(inv_error_code(error), VIR_ERR_CONFIG_UNSUPPORTED);
+    assert_non_null(strstr(error->message, "Penryn"));
+}
+
+static void
+this_machine_decodes(void **state)
+{
+    g_autoptr(InvCpuidData) data = inv_cpuid_data_of_this_machine();
+    g_autoptr(InvCpuSeen) seen = data ? inv_cpu_seen_from_cpuid(decoder, data, NULL) : NULL;
+
+    if (!data)
+        skip();
+    assert_non_null(seen);
+    assert_true(inv_feature_set_has(seen->features, "fpu"));
+}
+
+/* Generous under the sanitizers: what it guards against is a decode that looks names up for each model. */
+static void
+decoding_is_fast(void **state)
+{
+    const InvCpuModelEntry *entry = inv_cpu_models_find(models, "EPYC-Milan");
+    g_autoptr(InvFeatureSet) features = inv_feature_set_copy(inv_cpu_decoder_model(decoder, entry->name, FALSE));
+    InvCpuSeen seen = { .vendor = (char *)entry->vendor, .family = 25, .model_number = 1, .features = features };
+    gint64 begin = g_get_monotonic_time();
+
+    for (guint i = 0; i < 200; i++) {
+        g_autoptr(InvCpu) cpu = inv_cpu_describe_seen(decoder, &seen, NULL);
+
+        assert_string_equal(cpu->model, entry->name);
+        assert_int_equal(inv_cpu_count_deltas(cpu), 0);
+    }
+    print_message("# %.0f us per description\n", (double)(g_get_monotonic_time() - begin) / 200);
+    assert_true(g_get_monotonic_time() - begin < 2 * G_USEC_PER_SEC);
+}
+
+static int
+compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void
+add_test(GArray *tests, char *name, CMUnitTestFunction function, const void *state)
+{
+    struct CMUnitTest test = { name, function, NULL, NULL, (void *)state };
+
+    g_array_append_val(tests, test);
+}
+
+/* Machines by name, sorted; one that is not there when the data is absent, so that its tests are seen to be skipped. */
+static GPtrArray *
+list_machines(void)
+{
+    GPtrArray *list = g_ptr_array_new_with_free_func(g_free);
+    const char *top = g_getenv("INVAR_TOP_SRCDIR");
+    g_autofree char *path = g_build_filename(top ? top : ".", "..", "shared", "data", "machines", NULL);
+    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
+    const char *file;
+
+    while (folder && (file = g_dir_read_name(folder))) {
+        if (g_str_has_suffix(file, ".cpuid.xml"))
+            g_ptr_array_add(list, g_strndup(file, strlen(file) - strlen(".cpuid.xml")));
+    }
+    g_ptr_array_sort(list, compare_texts);
+    if (!list->len)
+        g_ptr_array_add(list, g_strdup("every machine"));
+    return list;
+}
+
+int
+main(void)
+{
+    g_autoptr(GPtrArray) machines = list_machines();
+    g_autoptr(GPtrArray) titles = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GArray) tests = g_array_new(FALSE, FALSE, sizeof(struct CMUnitTest));
+
+    for (guint i = 0; i < machines->len; i++) {
+        const char *machine = g_ptr_array_index(machines, i);
+
+        g_ptr_array_add(titles, g_strdup_printf("%s by CPUID", machine));
+        add_test(tests, titles->pdata[titles->len - 1], cpuid_is_described_exactly, machine);
+        g_ptr_array_add(titles, g_strdup_printf("%s by QEMU", machine));
+        add_test(tests, titles->pdata[titles->len - 1], expansion_is_described_exactly, machine);
+        g_ptr_array_add(titles, g_strdup_printf("%s enabled and disabled", machine));
+        add_test(tests, titles->pdata[titles->len - 1], enabled_and_disabled_agree, machine);
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(bad_cases); i++)
+        add_test(tests, (char *)bad_cases[i].name, bad_dumps_are_refused, &bad_cases[i]);
+    add_test(tests, (char *)"total of deltas", total_of_deltas, NULL);
+    add_test(tests, (char *)"a hundred thousand features", a_hundred_thousand_features_are_refused, NULL);
+    add_test(tests, (char *)"microcode keeps the generation", microcode_does_not_change_the_generation, NULL);
+    add_test(tests, (char *)"vmx brings its parts", vmx_brings_its_parts, NULL);
+    add_test(tests, (char *)"this machine", this_machine_decodes, NULL);
+    add_test(tests, (char *)"decoding is fast", decoding_is_fast, NULL);
+    return _cmocka_run_group_tests("decode", (struct CMUnitTest *)(void *)tests->data, tests->len, load, unload);
+}
