@@ -68,6 +68,12 @@ inv_daemon_is_ending(InvDaemon *daemon)
 }
 
 guint
+inv_daemon_start_deadline(const InvDaemon *daemon)
+{
+    return daemon->config->start_timeout * 1000;
+}
+
+guint
 inv_daemon_probe_deadline(const InvDaemon *daemon)
 {
     return daemon->config->probe_timeout * 1000;

@@ -56,6 +56,9 @@ void inv_daemon_post(InvDaemon *daemon, GSourceOnceFunc function, gpointer data)
 /* TRUE once the daemon ends: long work breaks off where nothing is half done. */
 gboolean inv_daemon_is_ending(InvDaemon *daemon);
 
+/* The deadline of each call to a QEMU that is being started, in milliseconds. */
+guint inv_daemon_start_deadline(const InvDaemon *daemon);
+
 /* The deadline of a question to an emulator, in milliseconds. */
 guint inv_daemon_probe_deadline(const InvDaemon *daemon);
 

@@ -124,7 +124,7 @@ read_guest(Start *start, GError **error)
     g_autoptr(InvVerdict) refused = NULL;
 
     guest = inv_guest_cpu_read(start->guest->qmp, facts->arch, facts->map, inv_cpu_table_names(facts->table), facts->machine,
-                               start->cpu_argument, INV_QMP_DEADLINE_MS, error);
+                               start->cpu_argument, inv_daemon_start_deadline(start->daemon), error);
     if (!guest)
         return FALSE;
     refused = inv_cpu_check_guest(facts, start->live->cpu, start->decision->request, guest);
@@ -221,7 +221,7 @@ set_passwords(const Start *start, GError **error)
         arguments = inv_json_new_object();
         inv_json_object_set_string(arguments, "protocol", "vnc");
         inv_json_object_set_string(arguments, "password", device->u.graphics.passwd);
-        if (!inv_qmp_call(start->guest->qmp, "set_password", arguments, INV_QMP_DEADLINE_MS, NULL, error))
+        if (!inv_qmp_call(start->guest->qmp, "set_password", arguments, inv_daemon_start_deadline(start->daemon), NULL, error))
             return FALSE;
     }
     return TRUE;
@@ -284,7 +284,7 @@ static gboolean
 run_guest(Start *start, GError **error)
 {
     inv_fault_point("start-before-cont");
-    if (!start->paused && !inv_qmp_call(start->guest->qmp, "cont", NULL, INV_QMP_DEADLINE_MS, NULL, error))
+    if (!start->paused && !inv_qmp_call(start->guest->qmp, "cont", NULL, inv_daemon_start_deadline(start->daemon), NULL, error))
         return FALSE;
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(start->daemon->registry);
@@ -344,6 +344,16 @@ copy_record(const InvCpuRecord *record, GError **error)
     return inv_cpu_record_from_json(json, error);
 }
 
+/* What lists show of a domain whose last start failed. Always FALSE. */
+static gboolean
+fail(Start *start)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(start->daemon->registry);
+
+    start->vm->reason = VIR_DOMAIN_SHUTOFF_FAILED;
+    return FALSE;
+}
+
 /* Under the job. @definition is taken over. */
 static gboolean
 start_under_job(InvDaemon *daemon, InvVm *vm, InvDomain *definition, gboolean persistent, unsigned int flags, GError **error)
@@ -369,13 +379,13 @@ start_under_job(InvDaemon *daemon, InvVm *vm, InvDomain *definition, gboolean pe
             return FALSE;
     }
     if (!decide(&start, error))
-        return FALSE;
+        return fail(&start);
     start.guest = inv_guest_process_spawn(daemon, vm, start.live, start.decision, start.cpu_argument, start.id, error);
     if (!start.guest)
-        return FALSE;
+        return fail(&start);
     if (!bring_up(&start, error)) {
         inv_guest_process_abandon(daemon, vm, start.guest);
-        return FALSE;
+        return fail(&start);
     }
     inv_adopt_mark_stopped(daemon, vm, FALSE);
     send_started(&start);

@@ -153,7 +153,7 @@ connect_monitor(InvDaemon *daemon, InvGuestProcess *guest, const char *log, GErr
 
     if (fd < 0)
         return FALSE;
-    guest->qmp = inv_qmp_new(daemon->io, inv_fd_steal(&fd), daemon->config->start_timeout * 1000, inv_monitor_event,
+    guest->qmp = inv_qmp_new(daemon->io, inv_fd_steal(&fd), inv_daemon_start_deadline(daemon), inv_monitor_event,
                              inv_monitor_closed, daemon, error);
     if (!guest->qmp)
         explain_death(daemon, guest, log, error);
@@ -287,7 +287,7 @@ inv_guest_process_read_devices(InvDaemon *daemon, InvGuestProcess *guest, InvDom
     const InvQmpCommand commands[] = { { "query-chardev", NULL }, { "query-vnc", NULL } };
     InvJson *replies[G_N_ELEMENTS(commands)] = { NULL };
 
-    if (!inv_qmp_call_many(guest->qmp, commands, G_N_ELEMENTS(commands), INV_QMP_DEADLINE_MS, replies, NULL, error))
+    if (!inv_qmp_call_many(guest->qmp, commands, G_N_ELEMENTS(commands), inv_daemon_start_deadline(daemon), replies, NULL, error))
         return FALSE;
     for (guint i = 0; i < live->devices->len; i++)
         take_device(live, g_ptr_array_index(live->devices, i), replies[0], replies[1]);

@@ -58,6 +58,13 @@ parse_options(int *argc, char ***argv, Options *options, GError **error)
         return FALSE;
     if (*argc > 1)
         return inv_error_set(error, VIR_ERR_INVALID_ARG, "unexpected argument '%s': see invard --help", (*argv)[1]);
+    if (options->pid_file) {
+        /* It is removed at the end, when the folder is another one. */
+        char *absolute = g_canonicalize_filename(options->pid_file, NULL);
+
+        g_free(options->pid_file);
+        options->pid_file = absolute;
+    }
     return TRUE;
 }
 
@@ -103,21 +110,29 @@ go_to_background(void)
     return ends[1];
 }
 
+/*
+ * From here on the terminal is not ours: what is logged goes to invard.log beside the guests' logs,
+ * unless standard error is the journal's. Paths are absolute, so no folder need be kept.
+ */
 static void
-report_ready(int *pipe_end)
+report_ready(int *pipe_end, const InvPaths *paths)
 {
-    inv_autofd int null = -1;
+    g_autofree char *log = g_build_filename(paths->log, "invard.log", NULL);
+    inv_autofd int null = -1, log_fd = -1;
     char status = EXIT_SUCCESS;
 
     if (*pipe_end < 0)
         return;
     null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    log_fd = open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     if (null >= 0) {
         dup2(null, STDIN_FILENO);
         dup2(null, STDOUT_FILENO);
         if (!g_log_writer_is_journald(STDERR_FILENO))
-            dup2(null, STDERR_FILENO);
+            dup2(log_fd >= 0 ? log_fd : null, STDERR_FILENO);
     }
+    if (chdir("/") < 0)
+        g_warning("cannot leave the folder that invard was started in: %s", g_strerror(errno));
     if (write(*pipe_end, &status, 1) != 1)
         g_warning("the starting process is gone");
     inv_fd_close(pipe_end);
@@ -193,7 +208,7 @@ run(const Options *options, InvPaths *paths_to_take, InvConfig *config_to_take, 
     g_message("serving %s on %s", daemon->paths->uri, daemon->paths->socket);
     if (!inv_daemon_serve(daemon, error))
         return FALSE;
-    report_ready(ready);
+    report_ready(ready, daemon->paths);
     serve_until_signal();
     g_clear_pointer(&daemon, inv_daemon_free);
     if (options->pid_file)

@@ -40,7 +40,7 @@ post(InvDaemon *daemon, InvVm *vm, void (*handle)(InvDaemon *daemon, InvVm *vm))
 
 /* The guest's processors stand still, and not because a call of ours asked for it. */
 static void
-stopped(InvDaemon *daemon, InvVm *vm)
+stopped(InvDaemon *daemon, InvVm *vm, const InvJson *data)
 {
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
@@ -54,7 +54,7 @@ stopped(InvDaemon *daemon, InvVm *vm)
 }
 
 static void
-resumed(InvDaemon *daemon, InvVm *vm)
+resumed(InvDaemon *daemon, InvVm *vm, const InvJson *data)
 {
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
@@ -68,8 +68,10 @@ resumed(InvDaemon *daemon, InvVm *vm)
 }
 
 static void
-shut_down(InvDaemon *daemon, InvVm *vm)
+shut_down(InvDaemon *daemon, InvVm *vm, const InvJson *data)
 {
+    gboolean by_guest = inv_json_get_boolean(data, "guest", TRUE);
+
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 
@@ -80,12 +82,13 @@ shut_down(InvDaemon *daemon, InvVm *vm)
         vm->state = VIR_DOMAIN_SHUTDOWN;
         vm->reason = VIR_DOMAIN_SHUTDOWN_USER;
     }
-    inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_SHUTDOWN, VIR_DOMAIN_EVENT_SHUTDOWN_GUEST);
+    inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_SHUTDOWN,
+                     by_guest ? VIR_DOMAIN_EVENT_SHUTDOWN_GUEST : VIR_DOMAIN_EVENT_SHUTDOWN_HOST);
     post(daemon, vm, inv_domain_guest_shutdown);
 }
 
 static void
-io_error(InvDaemon *daemon, InvVm *vm)
+io_error(InvDaemon *daemon, InvVm *vm, const InvJson *data)
 {
     g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 
@@ -93,7 +96,7 @@ io_error(InvDaemon *daemon, InvVm *vm)
 }
 
 static void
-reset(InvDaemon *daemon, InvVm *vm)
+reset(InvDaemon *daemon, InvVm *vm, const InvJson *data)
 {
     g_autofree char *name = NULL;
     int id;
@@ -108,14 +111,14 @@ reset(InvDaemon *daemon, InvVm *vm)
 }
 
 static void
-panicked(InvDaemon *daemon, InvVm *vm)
+panicked(InvDaemon *daemon, InvVm *vm, const InvJson *data)
 {
     post(daemon, vm, inv_domain_guest_crashed);
 }
 
 static const struct {
     const char *event;
-    void (*handle)(InvDaemon *daemon, InvVm *vm);
+    void (*handle)(InvDaemon *daemon, InvVm *vm, const InvJson *data);
 } handlers[] = {
     { "STOP", stopped },
     { "RESUME", resumed },
@@ -135,7 +138,7 @@ inv_monitor_event(InvQmp *qmp, const char *event, const InvJson *data, gint64 se
             g_autoptr(InvVm) vm = inv_registry_get_qmp(daemon->registry, qmp);
 
             if (vm)
-                handlers[i].handle(daemon, vm);
+                handlers[i].handle(daemon, vm, data);
             return;
         }
     }
