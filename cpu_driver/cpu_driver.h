@@ -29,6 +29,7 @@ typedef struct {
     const InvCpuExpansion *host;      /* "max" under TCG, "host" under KVM: what this QEMU can give; or NULL */
     const char *const *host_unavailable; /* of `host`: expanded and yet not there; or NULL */
     const InvFeatureSet *hardware;    /* the processor's own features (CPUID), or NULL: not known */
+    const InvFeatureSet *kernel;      /* what this kernel's KVM offers to guests, or NULL: not known, or no part of it (TCG) */
     const char *host_vendor;          /* vendor id that guests are compared with ("AuthenticAMD"), or NULL */
     InvCpuModelCheck default_check;   /* of a domain that says nothing */
 } InvCpuFacts;

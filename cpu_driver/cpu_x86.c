@@ -92,6 +92,11 @@ explain_kvm(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuRequest *re
         *reason = g_strdup_printf("the host gives %s, but machine %s of %s does not with this model and its other features", feature,
                                   facts->machine, facts->emulator);
         *remedy = take_out_remedy(cpu, request, feature, "choose a newer machine type or another model");
+    } else if (facts->kernel && inv_feature_set_has(facts->kernel, feature)) {
+        *layer = INV_LAYER_QEMU;
+        *reason = g_strdup_printf("the host's kernel (KVM) offers %s, %s does not pass it on to machine %s", feature, facts->emulator,
+                                  facts->machine);
+        *remedy = take_out_remedy(cpu, request, feature, "use a newer QEMU");
     } else if (facts->hardware && inv_feature_set_has(facts->hardware, feature)) {
         *layer = INV_LAYER_KERNEL;
         *reason = g_strdup_printf("the host's processor has %s, its kernel (KVM) does not offer it to guests", feature);

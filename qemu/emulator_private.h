@@ -51,6 +51,7 @@ typedef struct {
     char *default_model;        /* or NULL */
     const InvCpuModel *host;    /* "host" or "max", of the table, or NULL */
     InvFeatureSet *hardware;    /* or NULL */
+    InvFeatureSet *kernel;      /* or NULL */
     const char *host_vendor;    /* or NULL */
 } InvMachineFacts;
 

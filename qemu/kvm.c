@@ -199,16 +199,31 @@ append_parameters(GString *text, const char *module)
     }
 }
 
+/* kvm, kvm_intel, kvm_amd, kvm_hv, …: whatever modules this kernel's KVM is made of, those loaded later included. */
+static void
+append_modules(GString *text)
+{
+    g_autoptr(GDir) dir = g_dir_open("/sys/module", 0, NULL);
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    const char *entry;
+
+    while (dir && (entry = g_dir_read_name(dir))) {
+        if (strcmp(entry, "kvm") == 0 || g_str_has_prefix(entry, "kvm_"))
+            g_ptr_array_add(names, g_strdup(entry));
+    }
+    g_ptr_array_sort(names, compare_names);
+    for (guint i = 0; i < names->len; i++)
+        append_parameters(text, g_ptr_array_index(names, i));
+}
+
 char *
 inv_kvm_fingerprint(void)
 {
-    static const char *const modules[] = { "kvm", "kvm_intel", "kvm_amd", "kvm_hv", "kvm_pr" };
     g_autoptr(GString) parameters = g_string_new(NULL);
     g_autofree char *hash = NULL;
     struct utsname kernel;
 
-    for (guint i = 0; i < G_N_ELEMENTS(modules); i++)
-        append_parameters(parameters, modules[i]);
+    append_modules(parameters);
     hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, parameters->str, (gssize)parameters->len);
     if (uname(&kernel) < 0)
         memset(&kernel, 0, sizeof(kernel));

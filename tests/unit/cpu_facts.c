@@ -93,6 +93,7 @@ cpu_facts_free(CpuFacts *all)
     inv_cpu_table_unref(all->table);
     inv_cpu_expansion_free(all->host);
     inv_feature_set_free(all->hardware);
+    inv_feature_set_free(all->kernel);
     inv_feature_names_free(all->names);
     inv_cpu_map_free(all->map);
     inv_json_free(all->json);

@@ -12,6 +12,7 @@ typedef struct {
     InvCpuTable *table;
     InvCpuExpansion *host;
     InvFeatureSet *hardware; /* NULL until a test fills it */
+    InvFeatureSet *kernel;   /* likewise */
     InvJson *json;
     InvCpuFacts facts;
 } CpuFacts;

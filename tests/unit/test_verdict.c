@@ -231,14 +231,29 @@ a_pin_keeps_what_was_written(void **state)
 typedef struct {
     const char *name;
     const char *hardware; /* NULL: not known */
+    const char *kernel;   /* likewise: what KVM offers */
     const char *layer;
 } LayerCase;
 
 static const LayerCase layer_cases[] = {
     { .name = "KVM: the processor lacks it", .hardware = "sse2", .layer = "rtm/hardware" },
     { .name = "KVM: the processor has it", .hardware = "sse2 rtm", .layer = "rtm/kernel" },
+    { .name = "KVM: its kernel does not offer it", .hardware = "sse2 rtm", .kernel = "sse2", .layer = "rtm/kernel" },
+    { .name = "KVM: QEMU does not pass it on", .hardware = "sse2 rtm", .kernel = "sse2 rtm", .layer = "rtm/QEMU" },
     { .name = "KVM: not known", .layer = "rtm/hardware" },
 };
+
+/* NULL for NULL: not known. */
+static InvFeatureSet *
+features_of(const char *words)
+{
+    g_auto(GStrv) names = words ? g_strsplit(words, " ", -1) : NULL;
+    InvFeatureSet *set = names ? inv_feature_set_new(all->names) : NULL;
+
+    if (set)
+        inv_feature_set_add_list(set, (const char *const *)names);
+    return set;
+}
 
 static void
 layers_under_kvm(void **state)
@@ -248,13 +263,8 @@ layers_under_kvm(void **state)
 
     all = cpu_facts_load("x86_64");
     all->facts.accelerator = INV_VIRT_KVM;
-    if (row->hardware) {
-        g_auto(GStrv) names = g_strsplit(row->hardware, " ", -1);
-
-        all->hardware = inv_feature_set_new(all->names);
-        inv_feature_set_add_list(all->hardware, (const char *const *)names);
-        all->facts.hardware = all->hardware;
-    }
+    all->facts.hardware = all->hardware = features_of(row->hardware);
+    all->facts.kernel = all->kernel = features_of(row->kernel);
     cpu = inv_cpu_parse(STRICT "Haswell</model></cpu>", &error);
     request = inv_cpu_resolve(&all->facts, cpu, &error);
     verdict = inv_cpu_verdict(&all->facts, cpu, request, filtered);

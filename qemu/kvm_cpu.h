@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "cpu_driver/cpuid_data.h"
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/*
+ * The CPU that this kernel's KVM offers to guests: CPUID by KVM_GET_SUPPORTED_CPUID, and the MSRs
+ * that describe features by KVM_GET_MSR_FEATURE_INDEX_LIST and KVM_GET_MSRS. Asks the kernel each
+ * time, a few microseconds. Owned by the caller; NULL with VIR_ERR_OPERATION_UNSUPPORTED where KVM
+ * does not work, is not x86's, or does not answer. From any thread.
+ */
+InvCpuidData *inv_kvm_cpuid_data(GError **error);
+/* The same of any device file. */
+InvCpuidData *inv_kvm_cpuid_data_of(const char *path, GError **error);
+
+G_END_DECLS
