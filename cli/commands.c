@@ -7,6 +7,7 @@ const InvCommandGroup inv_command_groups[] = {
     { "Domain Monitoring", "monitor", inv_monitor_commands },
     { "Domain Events", "events", inv_event_commands },
     { "Host and Hypervisor", "host", inv_host_commands },
+    { "Fitness of this Host", "validate", inv_validate_commands },
     { "CPU Models", "cpu", inv_cpu_commands },
     { "Emulators", "emulator", inv_emulator_commands },
     { "CPU Promises", "promise", inv_promise_commands },
