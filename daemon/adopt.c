@@ -5,6 +5,7 @@
 #include "daemon/domain_stop.h"
 #include "daemon/guest_process.h"
 #include "daemon/monitor_events.h"
+#include "daemon/record_jobs.h"
 #include "util/error.h"
 #include "util/fd.h"
 
@@ -42,14 +43,6 @@ inv_adopt_mark_stopped(InvDaemon *daemon, const InvVm *vm, gboolean stopped)
         g_warning("cannot note in '%s' that the domain was shut off: %s", path, g_strerror(errno));
 }
 
-static InvCpuRecord *
-parse_record(const char *text, GError **error)
-{
-    g_autoptr(InvJson) json = inv_json_parse(text, strlen(text), error);
-
-    return json ? inv_cpu_record_from_json(json, error) : NULL;
-}
-
 /* A definition that this version cannot read is kept as it is and listed: it is somebody's data. */
 static void
 load_domain(InvDaemon *daemon, const InvStoredDomain *stored)
@@ -77,7 +70,7 @@ load_domain(InvDaemon *daemon, const InvStoredDomain *stored)
         inv_vm_add_message_locked(vm, "its definition cannot be read: %s", error->message);
     }
     g_clear_error(&error);
-    if (stored->record && !(vm->record = parse_record(stored->record, &error))) {
+    if (stored->record && !(vm->record = inv_record_parse(stored->record, &error))) {
         g_warning("the CPU record of domain '%s' cannot be read: %s", stored->name, error->message);
         inv_vm_add_message_locked(vm, "its CPU record cannot be read: %s", error->message);
     }
@@ -203,7 +196,7 @@ take_up(InvDaemon *daemon, const InvRunning *running, GError **error)
         vm->live->id = -1;
         inv_vm_set_summary_locked(vm, vm->live);
         if (!inv_vm_is_persistent(vm) && running->record)
-            vm->record = parse_record(running->record, NULL);
+            vm->record = inv_record_parse(running->record, NULL);
         if (!qmp) {
             vm->state = VIR_DOMAIN_NOSTATE;
             inv_vm_add_message_locked(vm, "its monitor does not answer: %s", cause->message);

@@ -3,6 +3,7 @@
 
 #include "daemon/adopt.h"
 #include "daemon/dispatch.h"
+#include "daemon/host.h"
 #include "util/error.h"
 #include "util/fd.h"
 
@@ -10,7 +11,6 @@
 #include <grp.h>
 #include <pwd.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 /* Exits of guests and autostarts at once. */
@@ -79,19 +79,6 @@ inv_daemon_probe_deadline(const InvDaemon *daemon)
     return daemon->config->probe_timeout * 1000;
 }
 
-/* uname's words are libvirt's but for these. */
-static const char *
-host_arch(void)
-{
-    struct utsname names;
-
-    if (uname(&names) < 0)
-        return "x86_64";
-    if (g_str_has_prefix(names.machine, "i") && g_str_has_suffix(names.machine, "86"))
-        return "i686";
-    return g_intern_string(names.machine);
-}
-
 /* The account that guests run as. Only root can choose; everybody else's guests are their own. */
 static gboolean
 find_qemu_account(InvDaemon *daemon, GError **error)
@@ -150,7 +137,7 @@ inv_daemon_new(InvPaths *paths, InvConfig *config, GError **error)
 
     daemon->paths = paths;
     daemon->config = config;
-    daemon->host_arch = host_arch();
+    daemon->host_arch = inv_host_arch();
     daemon->io = inv_io_thread_new();
     daemon->events = inv_events_new();
     daemon->registry = inv_registry_new();
