@@ -7,12 +7,24 @@
 
 #include <string.h>
 
+/* Larger messages are decoded on a worker. */
+#define QUICK_FRAME_MAX (1024u * 1024u)
+
 /* The call whose handler runs on this thread: handlers know only their client. */
 static GPrivate current_call;
 
 static void
+free_args(InvRpcCall *call)
+{
+    if (call->args)
+        xdr_free(call->procedure->args, call->args);
+    g_clear_pointer(&call->args, g_free);
+}
+
+static void
 call_free(InvRpcCall *call)
 {
+    free_args(call);
     inv_rpc_close_fds(call->fds);
     inv_rpc_close_fds(call->reply_fds);
     g_bytes_unref(call->frame);
@@ -153,36 +165,53 @@ finish(InvRpcCall *call, GBytes *reply)
         client->calls--;
 }
 
+/* Once. What is half decoded at an error is freed with the call. */
 static gboolean
-decode_args(InvRpcCall *call, gpointer args, GError **error)
+decode_args(InvRpcCall *call, GError **error)
 {
     gsize size, skip = INV_RPC_HEADER_SIZE + (call->header.type == INV_RPC_CALL_WITH_FDS ? 4 : 0);
     const guint8 *bytes = g_bytes_get_data(call->frame, &size);
 
-    return !call->procedure->args || inv_rpc_payload_decode(bytes + skip, size - skip, call->procedure->args, args, error);
+    if (!call->procedure->args || call->args)
+        return TRUE;
+    call->args = g_malloc0(call->procedure->args_size);
+    return inv_rpc_payload_decode(bytes + skip, size - skip, call->procedure->args, call->args, error);
 }
 
-/* Decodes, calls the handler, encodes. The reply, or NULL with @error and the domain it is of. */
+static InvRpcOutcome
+ask_handler(InvRpcCall *call, gboolean quick, gpointer ret, GError **error)
+{
+    const InvRpcMethod *method = call->method;
+    InvRpcOutcome outcome;
+
+    g_private_set(&current_call, call);
+    if (quick)
+        outcome = method->quick(call->client, call->args, ret, call->service->user_data, error);
+    else
+        outcome = method->handler(call->client, call->args, ret, call->service->user_data, error) ? INV_RPC_DONE : INV_RPC_FAILED;
+    g_private_set(&current_call, NULL);
+    if (outcome == INV_RPC_FAILED && error && !*error)
+        inv_error_set(error, VIR_ERR_INTERNAL_ERROR, "%s failed without a reason: this is a defect of the daemon",
+                      call->procedure->name);
+    return outcome;
+}
+
+/*
+ * Decodes, calls the handler, encodes. NULL with @error and the domain it is of; without @error:
+ * @quick could not answer.
+ */
 static GBytes *
-answer(InvRpcCall *call, gpointer args, gpointer ret, int *domain, GError **error)
+answer(InvRpcCall *call, gboolean quick, gpointer ret, int *domain, GError **error)
 {
     InvRpcHeader header = call->header;
     guint n_fds;
-    gboolean done;
 
     *domain = VIR_FROM_RPC;
-    if (!decode_args(call, args, error))
+    if (!decode_args(call, error))
         return NULL;
     *domain = call->client->server->options.error_domain;
-    g_private_set(&current_call, call);
-    done = call->method->handler(call->client, args, ret, call->service->user_data, error);
-    g_private_set(&current_call, NULL);
-    if (!done) {
-        if (error && !*error)
-            inv_error_set(error, VIR_ERR_INTERNAL_ERROR, "%s failed without a reason: this is a defect of the daemon",
-                          call->procedure->name);
+    if (ask_handler(call, quick, ret, error) != INV_RPC_DONE)
         return NULL;
-    }
     *domain = VIR_FROM_RPC;
     n_fds = call->reply_fds ? call->reply_fds->len : 0;
     header.type = call->reply_fds ? INV_RPC_REPLY_WITH_FDS : INV_RPC_REPLY;
@@ -198,29 +227,38 @@ client_is_gone(InvRpcClient *client)
     return client->closed;
 }
 
-void
-inv_rpc_call_run(InvRpcCall *taken)
+/* FALSE: the quick handler leaves it to the other. */
+static gboolean
+run(InvRpcCall *call, gboolean quick)
 {
-    g_autoptr(InvRpcCall) call = taken;
     g_autoptr(GError) error = NULL;
-    g_autofree gpointer args = call->procedure->args ? g_malloc0(call->procedure->args_size) : NULL;
     g_autofree gpointer ret = call->procedure->ret ? g_malloc0(call->procedure->ret_size) : NULL;
     GBytes *reply = NULL;
     int domain;
 
     /* A call that did not begin before its client went is not begun. */
     if (!client_is_gone(call->client)) {
-        reply = answer(call, args, ret, &domain, &error);
-        if (args)
-            xdr_free(call->procedure->args, args);
+        reply = answer(call, quick, ret, &domain, &error);
         if (ret)
             xdr_free(call->procedure->ret, ret);
+        if (!reply && !error)
+            return FALSE;
         if (!reply) {
             g_clear_pointer(&call->reply_fds, inv_rpc_close_fds);
             reply = error_message(&call->header, inv_error_code(error), domain, error->message);
         }
     }
+    free_args(call);
     finish(call, reply);
+    return TRUE;
+}
+
+void
+inv_rpc_call_run(InvRpcCall *taken)
+{
+    g_autoptr(InvRpcCall) call = taken;
+
+    run(call, FALSE);
     /* On the I/O thread whoever read the call flushes when it has read enough. */
     if (!inv_io_thread_is_current(call->client->io))
         inv_rpc_client_post_flush(call->client);
@@ -249,6 +287,8 @@ inv_rpc_dispatch(InvRpcClient *client, GBytes *frame, GArray *fds)
         inv_rpc_call_run(g_steal_pointer(&call));
         return;
     }
+    if (call->method->quick && g_bytes_get_size(call->frame) <= QUICK_FRAME_MAX && run(call, TRUE))
+        return;
     pool = call->method->flags & INV_RPC_PRIORITY ? client->server->priority_workers : client->server->workers;
     g_thread_pool_push(pool, g_steal_pointer(&call), NULL);
 }

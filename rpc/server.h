@@ -33,10 +33,26 @@ typedef enum {
     INV_RPC_PRIORITY = 1 << 4,    /* may overtake: has workers of its own, is not counted among a client's open calls */
 } InvRpcFlags;
 
+/* What a quick handler says. */
+typedef enum {
+    INV_RPC_LATER,  /* nothing was done: the handler is to be asked */
+    INV_RPC_DONE,   /* @ret is the answer */
+    INV_RPC_FAILED, /* @error is */
+} InvRpcOutcome;
+
+/* Answers on the I/O thread, without blocking, what it can answer from memory; @args and @ret as for InvRpcHandler. */
+typedef InvRpcOutcome (*InvRpcQuickHandler)(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data,
+                                            GError **error);
+
 typedef struct {
     guint32 procedure;
     InvRpcHandler handler;
     InvRpcFlags flags;
+    /*
+     * NULL, or asked before the handler: two changes of threads cost more than a short answer. Messages
+     * beyond 1 MiB go to the handler at once, since their decoding alone would hold other clients up.
+     */
+    InvRpcQuickHandler quick;
 } InvRpcMethod;
 
 typedef struct {

@@ -53,6 +53,7 @@ typedef struct {
     const InvRpcMethod *method;
     InvRpcHeader header;
     GBytes *frame;
+    gpointer args;     /* decoded by a quick handler's turn; else NULL */
     GArray *fds;       /* int, -1: taken; those that came with the call; NULL: none */
     GArray *reply_fds; /* int; NULL: none */
     gboolean holds_events; /* guarded by the client's lock */

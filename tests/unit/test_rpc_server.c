@@ -118,6 +118,25 @@ handle_lookup(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_d
     return inv_error_set(error, VIR_ERR_NO_DOMAIN, "no domain is called '%s'", lookup->name);
 }
 
+/* The server's limit: longer messages are none for quick handlers. */
+#define QUICK_MAX (1024 * 1024)
+
+/* By the name that is looked up: an answer at once, an error at once, or the handler's. */
+static InvRpcOutcome
+quick_lookup(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_domain_lookup_by_name_args *lookup = args;
+
+    assert_true(inv_io_thread_is_current(io));
+    if (strcmp(lookup->name, "quick") == 0) {
+        ((remote_domain_lookup_by_name_ret *)ret)->dom.name = g_strdup("guest");
+        return INV_RPC_DONE;
+    }
+    if (strcmp(lookup->name, "refused") == 0)
+        inv_error_set(error, VIR_ERR_OPERATION_INVALID, "not at once");
+    return *error || strcmp(lookup->name, "silent") == 0 || strlen(lookup->name) > QUICK_MAX ? INV_RPC_FAILED : INV_RPC_LATER;
+}
+
 static void
 send_lifecycle(InvRpcClient *client, int detail)
 {
@@ -184,7 +203,7 @@ static const InvRpcMethod methods[] = {
     { REMOTE_PROC_CONNECT_SUPPORTS_FEATURE, handle_keepalive, INV_RPC_INLINE | INV_RPC_BEFORE_OPEN | INV_RPC_READ },
     { REMOTE_PROC_CONNECT_GET_HOSTNAME, handle_hostname, INV_RPC_INLINE | INV_RPC_READ },
     { REMOTE_PROC_CONNECT_GET_TYPE, handle_broken, INV_RPC_READ },
-    { REMOTE_PROC_DOMAIN_LOOKUP_BY_NAME, handle_lookup, INV_RPC_READ },
+    { REMOTE_PROC_DOMAIN_LOOKUP_BY_NAME, handle_lookup, INV_RPC_READ, quick_lookup },
     { REMOTE_PROC_DOMAIN_CREATE, handle_gated, 0 },
     { REMOTE_PROC_DOMAIN_SUSPEND, handle_event_inside, 0 },
     { REMOTE_PROC_DOMAIN_DESTROY, handle_broken, INV_RPC_PRIORITY },
@@ -619,6 +638,37 @@ handler_error(void **state)
 }
 
 static void
+look_up(const char *name, guint32 serial)
+{
+    remote_domain_lookup_by_name_args args = { .name = (char *)name };
+
+    send_bytes(call_message(REMOTE_PROC_DOMAIN_LOOKUP_BY_NAME, serial, (xdrproc_t)xdr_remote_domain_lookup_by_name_args, &args));
+}
+
+static void
+quick_answers(void **state)
+{
+    const gsize size = 2 * QUICK_MAX;
+    g_autofree char *name = g_strnfill(size, 'x');
+    g_autofree char *expected = g_strdup_printf("no domain is called '%s'", name);
+
+    serve(&(InvRpcServerOptions){ .error_domain = VIR_FROM_TEST });
+    open_connection();
+    look_up("quick", 1);
+    expect_ok(1);
+    look_up("later", 2);
+    expect_error(2, VIR_ERR_NO_DOMAIN, VIR_FROM_TEST, "no domain is called 'later'");
+    look_up("refused", 3);
+    expect_error(3, VIR_ERR_OPERATION_INVALID, VIR_FROM_TEST, "not at once");
+    /* The quick handler would fail without a reason: it is not asked about what is that long. */
+    look_up(name, 4);
+    expect_error(4, VIR_ERR_NO_DOMAIN, VIR_FROM_TEST, expected);
+    look_up("silent", 5);
+    expect_error(5, VIR_ERR_INTERNAL_ERROR, VIR_FROM_TEST,
+                 "DOMAIN_LOOKUP_BY_NAME failed without a reason: this is a defect of the daemon");
+}
+
+static void
 replies_out_of_order(void **state)
 {
     serve(NULL);
@@ -956,6 +1006,7 @@ main(void)
         cmocka_unit_test_setup_teardown(before_authentication, setup, teardown),
         cmocka_unit_test_setup_teardown(read_only, setup, teardown),
         cmocka_unit_test_setup_teardown(handler_error, setup, teardown),
+        cmocka_unit_test_setup_teardown(quick_answers, setup, teardown),
         cmocka_unit_test_setup_teardown(replies_out_of_order, setup, teardown),
         cmocka_unit_test_setup_teardown(calls_in_flight_are_limited, setup, teardown),
         cmocka_unit_test_setup_teardown(priority_calls_are_not_counted, setup, teardown),
