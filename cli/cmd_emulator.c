@@ -2,11 +2,13 @@
 /* The emulators of the host, as probing found them. */
 #include "cli/commands.h"
 #include "cli/domain_ref.h"
+#include "cli/name_order.h"
 #include "cli/table.h"
 #include "cli/text.h"
 #include "rpc/invar_protocol.h"
 #include "util/error.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 INV_RPC_AUTOCLEAN(invar_list_emulators_ret)
@@ -35,6 +37,30 @@ emulator_path(const char *name)
         return g_canonicalize_filename(name, NULL);
     found = g_find_program_in_path(name);
     return found ? found : g_strdup(name);
+}
+
+static int
+compare_machines(const void *a, const void *b)
+{
+    return inv_name_order(((const invar_machine *)a)->name, ((const invar_machine *)b)->name);
+}
+
+static int
+compare_models(const void *a, const void *b)
+{
+    return inv_name_order(((const invar_cpu_model *)a)->name, ((const invar_cpu_model *)b)->name);
+}
+
+/* QEMU lists its machine types as its hash table has them. */
+static void
+sort_machines(invar_list_emulators_ret *ret)
+{
+    for (guint i = 0; i < ret->emulators.emulators_len; i++) {
+        invar_emulator *emulator = &ret->emulators.emulators_val[i];
+
+        if (emulator->machines.machines_len)
+            qsort(emulator->machines.machines_val, emulator->machines.machines_len, sizeof(invar_machine), compare_machines);
+    }
 }
 
 static InvJson *
@@ -278,6 +304,8 @@ run_models(InvCli *cli, const InvArgs *args, char *path, GError **error)
 
     if (!inv_cli_call_invar(cli, INVAR_PROC_LIST_MODELS, &call, &ret, error))
         return inv_cli_fail(cli, "Failed to list CPU models");
+    if (ret.models.models_len)
+        qsort(ret.models.models_val, ret.models.models_len, sizeof(invar_cpu_model), compare_models);
     return cli->json ? models_json(&ret) : models_print(cli, &ret, inv_text_terminal_width());
 }
 
@@ -304,6 +332,7 @@ run_emulators(InvCli *cli, const InvArgs *args, GError **error)
         return inv_cli_fail(cli, "Failed to probe the emulators");
     if (models)
         return run_models(cli, args, path, error);
+    sort_machines(&ret);
     if (cli->json)
         return emulators_json(&ret);
     if (!path)

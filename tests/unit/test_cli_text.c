@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "cli/name_order.h"
 #include "cli/table.h"
 #include "cli/text.h"
 
@@ -117,10 +118,26 @@ table_wraps_its_last_column(void **state)
                               "             bmi2 fma\n");
 }
 
+static void
+names_are_ordered_by_family_and_version(void **state)
+{
+    static const char *const sorted[] = { "isapc", "microvm", "none", "Opteron_G5", "Opteron_G4", "pc", "pc-i440fx-7.2",
+                                          "pc-i440fx-2.12", "pc-i440fx-2.9", "pc-q35-4.0.1", "pc-q35-4.0", "q35",
+                                          "Skylake-Client", "Skylake-Client-v10", "Skylake-Client-v4", "virt", "virt-..", "virt-." };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(sorted); i++) {
+        for (gsize k = 0; k < G_N_ELEMENTS(sorted); k++) {
+            int order = inv_name_order(sorted[i], sorted[k]);
+
+            assert_int_equal((order > 0) - (order < 0), (i > k) - (i < k));
+        }
+    }
+}
+
 int
 main(void)
 {
-    struct CMUnitTest tests[G_N_ELEMENTS(escapes) + G_N_ELEMENTS(wraps) + 4];
+    struct CMUnitTest tests[G_N_ELEMENTS(escapes) + G_N_ELEMENTS(wraps) + 5];
     gsize n = 0;
 
     for (gsize i = 0; i < G_N_ELEMENTS(escapes); i++) {
@@ -136,5 +153,6 @@ main(void)
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_teardown(table_without_header_is_narrow, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_teardown(empty_table_has_its_header, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_teardown(table_wraps_its_last_column, teardown);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(names_are_ordered_by_family_and_version);
     return cmocka_run_group_tests_name("cli text", tests, NULL, NULL);
 }
