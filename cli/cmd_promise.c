@@ -198,7 +198,7 @@ run_cpu_record(InvCli *cli, const InvArgs *args, GError **error)
         return inv_cli_print_json(ret.record ? inv_view_record_json(ret.record) : inv_json_new_null());
     if (!ret.record)
         return inv_cli_done(cli, domain.name, NULL, "Domain '%s' has no CPU record: its next start makes one", domain.name);
-    text = inv_view_record(ret.record, inv_text_terminal_width());
+    text = inv_view_record(cli, ret.record, inv_text_terminal_width());
     inv_cli_print("%s", text);
     return INV_EXIT_OK;
 }

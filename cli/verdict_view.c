@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli/verdict_view.h"
-#include "cli/table.h"
+#include "cli/reason_view.h"
 #include "cli/text.h"
 #include "cpu_driver/verdict.h"
-
-#include <string.h>
 
 const char *
 inv_view_layer(int layer)
@@ -40,96 +38,6 @@ inv_view_exit(int outcome)
     return outcome == INV_OUTCOME_REFUSED ? INV_EXIT_REFUSED : INV_EXIT_ERROR;
 }
 
-/* Blockers that differ in nothing but the feature, in their texts too: one cause, one remedy. */
-typedef struct {
-    const invar_blocker *first; /* borrowed from the verdict */
-    char *reason, *remedy;      /* with NAME where the feature's name stands */
-    GString *features;
-    guint count;
-} Group;
-
-static void
-group_free(Group *group)
-{
-    g_free(group->reason);
-    g_free(group->remedy);
-    g_string_free(group->features, TRUE);
-    g_free(group);
-}
-
-static gboolean
-ends_name(char c)
-{
-    return !g_ascii_isalnum(c) && c != '-' && c != '_';
-}
-
-/* @text with NAME in place of the word @feature. */
-static char *
-without_name(const char *text, const char *feature)
-{
-    GString *out = g_string_new(NULL);
-    gsize length = strlen(feature);
-    const char *rest = text;
-
-    for (const char *found; length && (found = strstr(rest, feature)); rest = found + length) {
-        gboolean whole = (found == text || ends_name(found[-1])) && ends_name(found[length]);
-
-        g_string_append_len(out, rest, found - rest);
-        g_string_append(out, whole ? "NAME" : feature);
-    }
-    g_string_append(out, rest);
-    return g_string_free(out, FALSE);
-}
-
-static Group *
-find_group(GPtrArray *groups, int layer, const char *reason, const char *remedy)
-{
-    for (guint i = 0; i < groups->len; i++) {
-        Group *group = g_ptr_array_index(groups, i);
-
-        if (group->first->layer == layer && !strcmp(group->reason, reason) && !strcmp(group->remedy, remedy))
-            return group;
-    }
-    return NULL;
-}
-
-static GPtrArray *
-group_blockers(const invar_verdict *verdict)
-{
-    GPtrArray *groups = g_ptr_array_new_with_free_func((GDestroyNotify)group_free);
-
-    for (guint i = 0; i < verdict->blockers.blockers_len; i++) {
-        const invar_blocker *blocker = &verdict->blockers.blockers_val[i];
-        g_autofree char *reason = without_name(blocker->reason, blocker->feature);
-        g_autofree char *remedy = without_name(blocker->remedy, blocker->feature);
-        Group *group = find_group(groups, blocker->layer, reason, remedy);
-
-        if (!group) {
-            group = g_new0(Group, 1);
-            group->first = blocker;
-            group->reason = g_steal_pointer(&reason);
-            group->remedy = g_steal_pointer(&remedy);
-            group->features = g_string_new(NULL);
-            g_ptr_array_add(groups, group);
-        }
-        g_string_append_printf(group->features, "%s%s", group->count ? " " : "", blocker->feature);
-        group->count++;
-    }
-    return groups;
-}
-
-static void
-append_wrapped(GString *out, const char *label, const char *text, guint width)
-{
-    g_autofree char *escaped = inv_text_escape(text, INV_TEXT_DOCUMENT);
-    guint left = 3 + inv_text_width(label) + 1;
-    g_auto(GStrv) lines = inv_text_wrap(escaped, width > left + 20 ? width - left : 20);
-
-    g_string_append_printf(out, "   %s ", label);
-    for (char **line = lines; *line; line++)
-        g_string_append_printf(out, "%*s%s\n", line == lines ? 0 : (int)left, "", *line);
-}
-
 static void
 append_headline(GString *out, const InvCli *cli, const invar_verdict *verdict)
 {
@@ -158,38 +66,26 @@ static void
 append_field(GString *out, const char *label, invar_opt_string value, guint width)
 {
     if (value && **value)
-        append_wrapped(out, label, *value, width);
-}
-
-static void
-append_group(GString *out, const InvCli *cli, const Group *group, guint width)
-{
-    g_autofree char *head = NULL;
-    g_autofree char *painted = NULL;
-
-    if (group->count > 1)
-        head = g_strdup_printf("%s (%u features)", inv_view_layer(group->first->layer), group->count);
-    else
-        head = g_strdup(inv_view_layer(group->first->layer));
-    painted = inv_cli_paint(cli, INV_COLOUR_HEAD, head);
-    g_string_append_printf(out, "\n %s\n", painted);
-    append_wrapped(out, group->count > 1 ? "features:  " : "feature:   ", group->features->str, width);
-    append_wrapped(out, "reason:    ", group->count > 1 ? group->reason : group->first->reason, width);
-    if (*group->first->remedy)
-        append_wrapped(out, "would help:", group->count > 1 ? group->remedy : group->first->remedy, width);
+        inv_view_append_wrapped(out, label, *value, width);
 }
 
 char *
 inv_view_verdict(const InvCli *cli, const invar_verdict *verdict, guint width)
 {
-    g_autoptr(GPtrArray) groups = group_blockers(verdict);
+    guint count = verdict->blockers.blockers_len;
+    g_autofree InvReason *reasons = g_new0(InvReason, count + 1);
     GString *out = g_string_new(NULL);
 
     append_headline(out, cli, verdict);
     append_field(out, "model:     ", verdict->model, width);
     append_field(out, "machine:   ", verdict->machine, width);
-    for (guint i = 0; i < groups->len; i++)
-        append_group(out, cli, g_ptr_array_index(groups, i), width);
+    for (guint i = 0; i < count; i++) {
+        const invar_blocker *blocker = &verdict->blockers.blockers_val[i];
+
+        reasons[i] = (InvReason){ .heading = inv_view_layer(blocker->layer), .feature = blocker->feature, .reason = blocker->reason,
+                                  .remedy = blocker->remedy, .colour = INV_COLOUR_HEAD };
+    }
+    inv_reasons_append(out, cli, reasons, count, width);
     return g_string_free(out, FALSE);
 }
 
@@ -251,24 +147,8 @@ append_line(GString *out, const char *label, const char *text)
     g_string_append_printf(out, "%-18s %s\n", label, escaped);
 }
 
-static void
-append_features(GString *out, const char *title, char *const *names, guint count, guint width)
-{
-    g_autoptr(GString) list = g_string_new(NULL);
-    g_autofree char *escaped = NULL;
-    g_auto(GStrv) lines = NULL;
-
-    for (guint i = 0; i < count; i++)
-        g_string_append_printf(list, "%s%s", i ? " " : "", names[i]);
-    escaped = inv_text_escape(list->str, INV_TEXT_LINE);
-    lines = inv_text_wrap(escaped, width > 24 ? width - 4 : 20);
-    g_string_append_printf(out, "\n%s (%u):\n", title, count);
-    for (char **line = lines; *line; line++)
-        g_string_append_printf(out, "    %s\n", *line);
-}
-
 char *
-inv_view_record(const invar_record *record, guint width)
+inv_view_record(const InvCli *cli, const invar_record *record, guint width)
 {
     GString *out = g_string_new(NULL);
 
@@ -284,8 +164,8 @@ inv_view_record(const invar_record *record, guint width)
             append_line(out, numbers[i].label, text);
     }
     append_line(out, "Fingerprint:", record->fingerprint);
-    append_features(out, "Features on", record->on.on_val, record->on.on_len, width);
-    append_features(out, "Features off", record->off.off_val, record->off.off_len, width);
+    inv_view_append_names(out, cli, INV_COLOUR_HEAD, "Features on", (const char *const *)record->on.on_val, record->on.on_len, width);
+    inv_view_append_names(out, cli, INV_COLOUR_HEAD, "Features off", (const char *const *)record->off.off_val, record->off.off_len, width);
     return g_string_free(out, FALSE);
 }
 

@@ -23,7 +23,7 @@ char *inv_view_verdict(const InvCli *cli, const invar_verdict *verdict, guint wi
 InvJson *inv_view_verdict_json(const invar_verdict *verdict);
 
 /* The CPU that a guest was promised. */
-char *inv_view_record(const invar_record *record, guint width);
+char *inv_view_record(const InvCli *cli, const invar_record *record, guint width);
 InvJson *inv_view_record_json(const invar_record *record);
 
 G_END_DECLS
