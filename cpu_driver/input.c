@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cpu_driver/input.h"
+
+#include "util/error.h"
+
+#include <string.h>
+
+/* What a witness prints around one round, and the words of one line. */
+#define WITNESS_START "INVAR-WITNESS"
+#define WITNESS_END "END"
+#define WITNESS_WORDS 6
+
+const char *
+invar_cpu_format_name(InvarCpuFormat format)
+{
+    switch (format) {
+    case INVAR_CPU_FORMAT_AUTO:
+        return "any document that describes a CPU";
+    case INVAR_CPU_FORMAT_DOMAIN:
+        return "domain XML";
+    case INVAR_CPU_FORMAT_CPU:
+        return "<cpu>";
+    case INVAR_CPU_FORMAT_CAPABILITIES:
+        return "capabilities";
+    case INVAR_CPU_FORMAT_DOMCAPABILITIES:
+        return "domain capabilities";
+    case INVAR_CPU_FORMAT_CPUDATA:
+        return "<cpudata>";
+    case INVAR_CPU_FORMAT_CPUID:
+        return "a CPUID dump";
+    case INVAR_CPU_FORMAT_QMP:
+        return "a QMP expansion";
+    case INVAR_CPU_FORMAT_HOST:
+        return "this machine";
+    }
+    /* A caller of another language may hand in anything. */
+    return "an unknown format";
+}
+
+/* The next line of the rest, without its end; *@at goes behind it. */
+static gboolean
+next_line(const char **at, const char *end, const char **line, gsize *length)
+{
+    const char *newline;
+
+    if (*at >= end)
+        return FALSE;
+    *line = *at;
+    newline = memchr(*at, '\n', (gsize)(end - *at));
+    *length = (gsize)((newline ? newline : end) - *at);
+    *at = newline ? newline + 1 : end;
+    return TRUE;
+}
+
+/* @line without blanks around it begins with @prefix. */
+static gboolean
+line_begins(const char *line, gsize length, const char *prefix)
+{
+    while (length && g_ascii_isspace(*line))
+        line++, length--;
+    return length >= strlen(prefix) && memcmp(line, prefix, strlen(prefix)) == 0;
+}
+
+/* Blank, or a comment. */
+static gboolean
+is_remark(const char *line, gsize length)
+{
+    while (length && g_ascii_isspace(*line))
+        line++, length--;
+    return !length || *line == '#';
+}
+
+/* A dump of one machine has its first CPU once; other CPUs than the first begin no dump. */
+static gboolean
+begins_dump(const char *line, gsize length)
+{
+    return line_begins(line, length, "CPU:") || line_begins(line, length, "CPU 0:") || line_begins(line, length, WITNESS_START);
+}
+
+typedef struct {
+    const char *begin, *end;
+    guint line;
+    gboolean says;  /* there is more in it than comments */
+    gboolean ended; /* by the witness itself */
+} Piece;
+
+/*
+ * FALSE: no more is wanted, or an error. The witness prints round after round: of the same content
+ * each is the same CPU, and the last may not be complete yet.
+ */
+static gboolean
+visit_piece(const Piece *piece, Piece *previous, InvDocumentVisit visit, gpointer opaque, GError **error)
+{
+    InvDocument document = { INVAR_CPU_FORMAT_CPUID, piece->begin, (gsize)(piece->end - piece->begin), piece->line };
+    gboolean witness = previous->begin && line_begins(piece->begin, document.length, WITNESS_START);
+    gboolean again = witness && (!piece->ended || ((gsize)(previous->end - previous->begin) == document.length &&
+                                                   memcmp(previous->begin, piece->begin, document.length) == 0));
+
+    if (!piece->says || again)
+        return TRUE;
+    *previous = *piece;
+    return visit(&document, opaque, error);
+}
+
+static gboolean
+split_cpuid(const char *text, gsize length, InvDocumentVisit visit, gpointer opaque, GError **error)
+{
+    const char *at = text, *end = text + length, *line;
+    Piece piece = { .begin = text, .line = 1 }, previous = { 0 };
+    gsize size;
+    guint number = 0;
+
+    while (next_line(&at, end, &line, &size)) {
+        number++;
+        if (begins_dump(line, size)) {
+            piece.end = line;
+            if (!visit_piece(&piece, &previous, visit, opaque, error))
+                return FALSE;
+            piece = (Piece){ .begin = line, .line = number };
+        }
+        piece.says = piece.says || !is_remark(line, size);
+        piece.ended = piece.ended || line_begins(line, size, WITNESS_END);
+    }
+    piece.end = end;
+    if (!piece.says && !previous.begin)
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "the CPUID dump is empty");
+    return visit_piece(&piece, &previous, visit, opaque, error);
+}
+
+/* Where the JSON document that begins at @at ends; NULL: it does not. The parser checks what is between. */
+static const char *
+json_end(const char *at, const char *end)
+{
+    gboolean quoted = FALSE;
+    guint depth = 0;
+
+    for (; at < end; at++) {
+        if (quoted && *at == '\\')
+            at++;
+        else if (*at == '"')
+            quoted = !quoted;
+        else if (!quoted && (*at == '{' || *at == '['))
+            depth++;
+        else if (!quoted && (*at == '}' || *at == ']') && --depth == 0)
+            return at + 1;
+    }
+    return NULL;
+}
+
+static gboolean
+split_json(const char *text, gsize length, InvDocumentVisit visit, gpointer opaque, GError **error)
+{
+    const char *end = text + length;
+    guint line = 1;
+
+    for (const char *at = text, *next; at < end; at = next) {
+        InvDocument document = { INVAR_CPU_FORMAT_QMP, at, 0, line };
+
+        next = at + 1;
+        line += *at == '\n';
+        if (g_ascii_isspace(*at) || *at == ',')
+            continue;
+        if (*at != '{' && *at != '[')
+            return inv_error_set(error, VIR_ERR_INVALID_ARG, "line %u: '%.*s' begins no JSON document of QEMU's", line, (int)MIN(end - at, 20), at);
+        next = json_end(at, end);
+        if (!next)
+            return inv_error_set(error, VIR_ERR_INVALID_ARG, "line %u: the JSON document that begins here has no end; is it cut off?", line);
+        document.length = (gsize)(next - at);
+        if (!visit(&document, opaque, error))
+            return FALSE;
+        for (const char *byte = at; byte < next; byte++)
+            line += *byte == '\n';
+    }
+    return TRUE;
+}
+
+static gboolean
+is_dump_line(const char *line, gsize length)
+{
+    guint digits = 0;
+
+    if (line_begins(line, length, "CPU") || line_begins(line, length, "0x") || line_begins(line, length, WITNESS_START))
+        return TRUE;
+    while (digits < length && g_ascii_isxdigit(line[digits]))
+        digits++;
+    return digits == 8 && digits < length && line[digits] == ' ';
+}
+
+/* By the first thing in it that is no blank and, in a dump, no comment. AUTO: nothing known. */
+static InvarCpuFormat
+look_at(const char *text, gsize length)
+{
+    const char *at = text, *end = text + length, *line;
+    gsize size;
+
+    while (next_line(&at, end, &line, &size)) {
+        while (size && g_ascii_isspace(*line))
+            line++, size--;
+        if (!size || *line == '#')
+            continue;
+        return *line == '<'                    ? INVAR_CPU_FORMAT_CPU
+               : *line == '{' || *line == '['  ? INVAR_CPU_FORMAT_QMP
+               : is_dump_line(line, size)      ? INVAR_CPU_FORMAT_CPUID
+                                               : INVAR_CPU_FORMAT_AUTO;
+    }
+    return INVAR_CPU_FORMAT_AUTO;
+}
+
+static gboolean
+fail_unknown(const char *text, gsize length, GError **error)
+{
+    gsize begin = 0, end;
+
+    while (begin < length && g_ascii_isspace(text[begin]))
+        begin++;
+    if (begin == length)
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "the text is empty: it describes no CPU");
+    for (end = begin; end < length && end < begin + 40 && text[end] != '\n';)
+        end = (gsize)(g_utf8_next_char(text + end) - text);
+    return inv_error_set(error, VIR_ERR_INVALID_ARG,
+                         "the text begins with '%.*s' and is none of what can be read: domain XML, <cpu>, capabilities, domain capabilities, "
+                         "<cpudata>, the output of 'cpuid -r', QEMU's reply to query-cpu-model-expansion",
+                         (int)(end - begin), text + begin);
+}
+
+static gboolean
+check_text(const char *text, gsize length, GError **error)
+{
+    const char *end;
+
+    if (length > INV_INPUT_MAX_BYTES)
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "the text has %" G_GSIZE_FORMAT " bytes; at most %u are read", length, INV_INPUT_MAX_BYTES);
+    if (g_utf8_validate_len(text, length, &end))
+        return TRUE;
+    return inv_error_set(error, VIR_ERR_INVALID_ARG, "it is not text: byte %" G_GSIZE_FORMAT " is 0x%02x, which is not UTF-8 text", (gsize)(end - text),
+                         (guchar)*end);
+}
+
+gboolean
+inv_input_split(const char *text, gsize length, InvarCpuFormat format, InvDocumentVisit visit, gpointer opaque, GError **error)
+{
+    static const char mark[] = "\xef\xbb\xbf"; /* UTF-8's byte order mark, which some editors write */
+    InvarCpuFormat seen;
+
+    if (!check_text(text, length, error))
+        return FALSE;
+    if (length >= strlen(mark) && memcmp(text, mark, strlen(mark)) == 0) {
+        text += strlen(mark);
+        length -= strlen(mark);
+    }
+    seen = format == INVAR_CPU_FORMAT_AUTO ? look_at(text, length) : format;
+    if (look_at(text, length) == INVAR_CPU_FORMAT_AUTO)
+        return fail_unknown(text, length, error);
+    switch (seen) {
+    case INVAR_CPU_FORMAT_DOMAIN:
+    case INVAR_CPU_FORMAT_CPU:
+    case INVAR_CPU_FORMAT_CAPABILITIES:
+    case INVAR_CPU_FORMAT_DOMCAPABILITIES:
+    case INVAR_CPU_FORMAT_CPUDATA:
+        return inv_input_split_xml(text, length, format, visit, opaque, error);
+    case INVAR_CPU_FORMAT_CPUID:
+        return split_cpuid(text, length, visit, opaque, error);
+    case INVAR_CPU_FORMAT_QMP:
+        return split_json(text, length, visit, opaque, error);
+    case INVAR_CPU_FORMAT_AUTO:
+    case INVAR_CPU_FORMAT_HOST:
+        break;
+    }
+    return inv_error_set(error, VIR_ERR_INVALID_ARG, "'%s' is not a document", invar_cpu_format_name(format));
+}
+
+/* "00000007 00000000 00000000 …": leaf, subleaf, eax, ebx, ecx, edx. */
+static gboolean
+witness_line(const char *line, InvCpuidLeaf *leaf)
+{
+    g_auto(GStrv) words = g_strsplit(line, " ", WITNESS_WORDS + 1);
+    guint32 *const numbers[WITNESS_WORDS] = { &leaf->leaf, &leaf->subleaf, &leaf->regs[0], &leaf->regs[1], &leaf->regs[2], &leaf->regs[3] };
+
+    if (g_strv_length(words) != WITNESS_WORDS)
+        return FALSE;
+    for (guint i = 0; i < WITNESS_WORDS; i++) {
+        guint64 number;
+
+        if (strlen(words[i]) != 8 || !g_ascii_string_to_unsigned(words[i], 16, 0, G_MAXUINT32, &number, NULL))
+            return FALSE;
+        *numbers[i] = (guint32)number;
+    }
+    return TRUE;
+}
+
+static InvCpuidData *
+read_witness(const char *text, gsize length, GError **error)
+{
+    g_autoptr(InvCpuidData) data = inv_cpuid_data_new();
+    const char *at = text, *line;
+    guint number = 0;
+    gsize size;
+
+    while (next_line(&at, text + length, &line, &size)) {
+        g_autofree char *copy = g_strstrip(g_strndup(line, size));
+        InvCpuidLeaf leaf;
+
+        number++;
+        if (!*copy || *copy == '#' || g_str_has_prefix(copy, WITNESS_START))
+            continue;
+        if (strcmp(copy, WITNESS_END) == 0)
+            return g_steal_pointer(&data);
+        if (!witness_line(copy, &leaf)) {
+            inv_error_set(error, VIR_ERR_INVALID_ARG, "line %u: '%.80s' is not a line of the witness: six words of eight hexadecimal digits; is it cut off?",
+                          number, copy);
+            return NULL;
+        }
+        if (!inv_cpuid_data_add(data, &leaf, error)) {
+            g_prefix_error(error, "line %u: ", number);
+            return NULL;
+        }
+    }
+    return g_steal_pointer(&data);
+}
+
+InvCpuidData *
+inv_input_read_cpuid(const char *text, gsize length, GError **error)
+{
+    const char *at = text, *line;
+    gsize size;
+
+    while (next_line(&at, text + length, &line, &size)) {
+        if (is_remark(line, size))
+            continue;
+        if (line_begins(line, size, "CPU") || line_begins(line, size, "0x") || line_begins(line, size, "MSR"))
+            return inv_cpuid_data_parse(text, length, error);
+        return read_witness(text, length, error);
+    }
+    return inv_cpuid_data_parse(text, length, error);
+}

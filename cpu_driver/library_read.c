@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cpu_driver/input.h"
+#include "cpu_driver/library.h"
+#include "util/error.h"
+#include "util/json.h"
+#include "xml/node.h"
+
+#include <string.h>
+
+/* The highest leaf of either range stands in EAX of its first. */
+#define LEAF_EXTENDED 0x80000000u
+
+typedef struct {
+    InvarCpuContext *context;
+    const char *default_arch; /* NULL: not said */
+    gboolean one;             /* no more than one CPU is wanted */
+    InvarCpuVisit visit;
+    void *user_data;
+    InvarCpu *first;          /* where one is wanted, owned */
+    guint cpus;
+    guint others;             /* JSON documents that describe none */
+    char *refusal;            /* what QEMU answered instead */
+    InvarCpuStatus status;    /* the visitor's, and its text */
+    char *status_text;
+} Reading;
+
+/* The CPU is the callee's. FALSE: no more is wanted, or an error. */
+static gboolean
+give(Reading *reading, InvarCpu *cpu, GError **error)
+{
+    reading->cpus++;
+    if (!reading->one) {
+        reading->status = reading->visit(cpu, reading->user_data, &reading->status_text);
+        return reading->status == INVAR_CPU_OK;
+    }
+    if (reading->first) {
+        invar_cpu_unref(cpu);
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "a second CPU begins here, and one is wanted; give one, or ask for all");
+    }
+    reading->first = cpu;
+    return TRUE;
+}
+
+static const char *
+arch_or_default(const Reading *reading, const char *arch)
+{
+    return arch && *arch ? arch : reading->default_arch ? reading->default_arch : "x86_64";
+}
+
+static InvarCpu *
+read_element(const Reading *reading, InvarCpuFormat format, xmlNodePtr node, const char *arch, GError **error)
+{
+    InvCpu *cpu = inv_cpu_parse_node(node, error);
+
+    return cpu ? inv_library_cpu_of_document(reading->context, format, arch_or_default(reading, cpu->arch ? cpu->arch : arch), cpu, error) : NULL;
+}
+
+static InvarCpu *
+read_domain(const Reading *reading, xmlNodePtr root, GError **error)
+{
+    xmlNodePtr os = inv_node_child(root, "os");
+    xmlNodePtr type = os ? inv_node_child(os, "type") : NULL;
+    g_autofree char *arch = type ? inv_node_attr(type, "arch") : NULL;
+    xmlNodePtr node = inv_node_child(root, "cpu");
+
+    if (node)
+        return read_element(reading, INVAR_CPU_FORMAT_DOMAIN, node, arch, error);
+    inv_error_set(error, VIR_ERR_NO_SUPPORT, "the domain has no <cpu>: its CPU is the default of its machine type, which only QEMU knows");
+    return NULL;
+}
+
+static InvarCpu *
+read_capabilities(const Reading *reading, xmlNodePtr root, GError **error)
+{
+    xmlNodePtr host = inv_node_child(root, "host");
+    xmlNodePtr node = host ? inv_node_child(host, "cpu") : NULL;
+
+    if (node && inv_node_child(node, "model"))
+        return read_element(reading, INVAR_CPU_FORMAT_CAPABILITIES, node, NULL, error);
+    inv_node_fail(node ? node : host ? host : root, NULL, VIR_ERR_XML_ERROR, error, "the capabilities say nothing of the host's CPU (<host><cpu><model>)");
+    return NULL;
+}
+
+/* <mode name='host-model'> has what a <cpu> has: it is read as one. */
+static InvarCpu *
+read_domain_capabilities(const Reading *reading, xmlNodePtr root, GError **error)
+{
+    g_autofree char *arch = inv_node_child_token(root, "arch");
+    xmlNodePtr cpu = inv_node_child(root, "cpu");
+    xmlNodePtr mode = NULL;
+
+    INV_NODE_FOREACH(child, cpu ? cpu : root)
+    {
+        g_autofree char *name = inv_node_is(child, "mode") ? inv_node_attr(child, "name") : NULL;
+        g_autofree char *supported = name ? inv_node_attr(child, "supported") : NULL;
+
+        if (g_strcmp0(name, "host-model") == 0 && g_strcmp0(supported, "yes") == 0)
+            mode = child;
+    }
+    if (!mode || !inv_node_child(mode, "model")) {
+        inv_node_fail(cpu ? cpu : root, NULL, VIR_ERR_XML_ERROR, error, "the domain capabilities have no host-model (<cpu><mode name='host-model' supported='yes'>)");
+        return NULL;
+    }
+    inv_node_set(mode, "name", NULL);
+    inv_node_set(mode, "supported", NULL);
+    xmlNodeSetName(mode, BAD_CAST "cpu");
+    return read_element(reading, INVAR_CPU_FORMAT_DOMCAPABILITIES, mode, arch, error);
+}
+
+static InvarCpu *
+read_xml(const Reading *reading, const InvDocument *document, GError **error)
+{
+    g_autofree char *text = g_strndup(document->text, document->length);
+    g_autoptr(InvXmlDoc) doc = inv_xml_parse(text, inv_input_element(document->format), error);
+    xmlNodePtr root = doc ? xmlDocGetRootElement(doc) : NULL;
+
+    if (!root)
+        return NULL;
+    if (document->format == INVAR_CPU_FORMAT_DOMAIN)
+        return read_domain(reading, root, error);
+    if (document->format == INVAR_CPU_FORMAT_CAPABILITIES)
+        return read_capabilities(reading, root, error);
+    if (document->format == INVAR_CPU_FORMAT_DOMCAPABILITIES)
+        return read_domain_capabilities(reading, root, error);
+    return read_element(reading, INVAR_CPU_FORMAT_CPU, root, NULL, error);
+}
+
+static void
+note_broken(InvarCpu *cpu, const InvCpuidData *data)
+{
+    const InvDictionary *dictionary = cpu->dictionary;
+    const InvCpuSeen *seen = cpu->seen;
+    g_autoptr(InvFeatureSet) shown = inv_cpuid_data_features(data, dictionary->map, dictionary->names);
+    g_autoptr(InvFeatureSet) broken = inv_cpu_broken_features(dictionary->decoder, seen->vendor, seen->family, seen->model_number, seen->stepping);
+    g_autofree const char **list = NULL;
+
+    inv_feature_set_intersect(broken, shown);
+    list = inv_feature_set_list(broken);
+    for (guint i = 0; list[i]; i++)
+        inv_library_cpu_note(cpu, "CPUID shows %s, which is known to be broken on this chip (family %u, model %u, stepping %u): left out", list[i],
+                             seen->family, seen->model_number, seen->stepping);
+}
+
+static gboolean
+has_msrs(const InvCpuidData *data, const InvCpuMap *map)
+{
+    guint64 value;
+
+    for (guint i = 0; i < inv_cpu_map_size(map); i++) {
+        const InvCpuMapFeature *feature = inv_cpu_map_at(map, i);
+
+        if (feature->is_msr && inv_cpuid_data_msr(data, feature->leaf, &value))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+static InvarCpu *
+cpu_of_cpuid(InvarCpuContext *context, InvarCpuFormat format, const InvCpuidData *data, GError **error)
+{
+    const InvDictionary *dictionary = inv_library_dictionary(context, "x86_64", error);
+    InvCpuSeen *seen = dictionary ? inv_cpu_seen_from_cpuid(dictionary->decoder, data, error) : NULL;
+    g_autoptr(InvarCpu) cpu = seen ? inv_library_cpu_of_seen(context, format, seen, error) : NULL;
+    const InvCpuidLeaf *extended = inv_cpuid_data_leaf(data, LEAF_EXTENDED, 0);
+
+    if (!cpu)
+        return NULL;
+    cpu->level = inv_cpuid_data_leaf(data, 0, 0)->regs[INV_CPU_REGISTER_EAX];
+    cpu->xlevel = extended && extended->regs[INV_CPU_REGISTER_EAX] >= LEAF_EXTENDED ? extended->regs[INV_CPU_REGISTER_EAX] : 0;
+    note_broken(cpu, data);
+    if (!has_msrs(data, dictionary->map))
+        inv_library_cpu_note(cpu, "no MSR of features was there to be read: what stands in MSRs (vmx-*, the bits of arch-capabilities) is not listed");
+    return g_steal_pointer(&cpu);
+}
+
+static InvarCpu *
+read_cpuid(const Reading *reading, const InvDocument *document, GError **error)
+{
+    g_autoptr(InvCpuidData) data = document->format == INVAR_CPU_FORMAT_CPUDATA ? inv_cpuid_data_parse(document->text, document->length, error)
+                                                                                : inv_input_read_cpuid(document->text, document->length, error);
+
+    return data ? cpu_of_cpuid(reading->context, document->format, data, error) : NULL;
+}
+
+/* The part of a reply that @name says; the document itself may be that part. */
+static const InvJson *
+descend(const InvJson *json, const char *name)
+{
+    const InvJson *member = inv_json_type(json) == INV_JSON_OBJECT ? inv_json_get(json, name) : NULL;
+
+    return member && inv_json_type(member) == INV_JSON_OBJECT ? member : json;
+}
+
+/* The props of an expansion, and in *@model its name (NULL: not said); NULL: the document is none. */
+static const InvJson *
+find_props(const InvJson *json, const char **model)
+{
+    const InvJson *inner = descend(descend(json, "return"), "model");
+    const InvJson *props = descend(inner, "props");
+    gboolean on;
+
+    *model = NULL;
+    if (props != inner) {
+        *model = inv_json_get_string(inner, "name");
+        return props;
+    }
+    if (inner != json || inv_json_type(json) != INV_JSON_OBJECT || inv_json_get(json, "execute"))
+        return NULL;
+    /* Bare properties: booleans, and no envelope of QMP's. */
+    for (guint i = 0; i < inv_json_size(json); i++) {
+        const InvJson *value = NULL;
+
+        if (inv_json_member(json, i, &value) && inv_json_boolean(value, &on))
+            return json;
+    }
+    return NULL;
+}
+
+/* Of which architecture are these properties? NULL: nothing in them tells. */
+static const char *
+guess_arch(const Reading *reading, const InvJson *props, const char *model, GError **error)
+{
+    const char *vendor = inv_json_get_string(props, "vendor");
+    const InvDictionary *s390x = inv_library_dictionary(reading->context, "s390x", error);
+
+    if (!s390x)
+        return NULL;
+    if (reading->default_arch)
+        return reading->default_arch;
+    if (vendor && inv_json_get(props, "family"))
+        return "x86_64";
+    if (model && inv_cpu_models_find(s390x->models, model))
+        return "s390x";
+    if (inv_json_get(props, "aarch64") || inv_json_get(props, "pmu"))
+        return "aarch64";
+    if (inv_json_get(props, "zicsr") || inv_json_get(props, "zifencei") || inv_json_get(props, "Zicsr") || inv_json_get(props, "Zifencei"))
+        return "riscv64";
+    if (inv_json_get(props, "zpci") || inv_json_get(props, "sief2") || inv_json_get(props, "aefsi"))
+        return "s390x";
+    inv_error_set(error, VIR_ERR_INVALID_ARG, "nothing in QEMU's reply tells the architecture of its CPU; say it");
+    return NULL;
+}
+
+/* Elsewhere than on x86 QEMU's answer is all that is known. */
+static InvarCpu *
+cpu_of_props(const Reading *reading, const char *arch, const InvJson *props, const char *model, GError **error)
+{
+    g_autoptr(InvCpu) document = inv_cpu_new();
+
+    document->mode = INV_CPU_MODE_CUSTOM;
+    document->match = INV_CPU_MATCH_EXACT;
+    document->model = g_strdup(model ? model : "host");
+    if (inv_json_size(props) > INV_CPU_MAX_PROPERTIES) {
+        inv_error_set(error, VIR_ERR_INVALID_ARG, "the expansion has %u properties; no QEMU has more than %u", inv_json_size(props), INV_CPU_MAX_PROPERTIES);
+        return NULL;
+    }
+    for (guint i = 0; i < inv_json_size(props); i++) {
+        const InvJson *value = NULL;
+        const char *name = inv_json_member(props, i, &value);
+        InvCpuFeature *feature;
+        gboolean on;
+
+        if (!name || !*name || !inv_json_boolean(value, &on))
+            continue;
+        feature = g_new0(InvCpuFeature, 1);
+        feature->name = g_strdup(name);
+        feature->policy = on ? INV_CPU_POLICY_REQUIRE : INV_CPU_POLICY_DISABLE;
+        g_ptr_array_add(document->features, feature);
+    }
+    return inv_library_cpu_of_document(reading->context, INVAR_CPU_FORMAT_QMP, arch, g_steal_pointer(&document), error);
+}
+
+static InvarCpu *
+cpu_of_expansion(const Reading *reading, const InvJson *props, const char *model, GError **error)
+{
+    const char *arch = guess_arch(reading, props, model, error);
+    const InvDictionary *dictionary = arch ? inv_library_dictionary(reading->context, arch, error) : NULL;
+    InvCpuSeen *seen;
+    InvarCpu *cpu;
+
+    if (!dictionary)
+        return NULL;
+    if (!dictionary->has_features)
+        return cpu_of_props(reading, arch, props, model, error);
+    seen = inv_cpu_seen_from_expansion(dictionary->decoder, props, error);
+    cpu = seen ? inv_library_cpu_of_seen(reading->context, INVAR_CPU_FORMAT_QMP, seen, error) : NULL;
+    if (!cpu)
+        return NULL;
+    cpu->level = (guint)CLAMP(inv_json_get_int(props, "level", 0), 0, G_MAXINT32);
+    cpu->xlevel = (guint)MIN(inv_json_get_uint(props, "xlevel", 0), G_MAXUINT32);
+    return cpu;
+}
+
+static gboolean
+visit_json(Reading *reading, const InvJson *json, GError **error)
+{
+    const InvJson *fault = inv_json_get(json, "error");
+    const char *model = NULL;
+    const InvJson *props = find_props(json, &model);
+    InvarCpu *cpu;
+
+    if (!props) {
+        reading->others++;
+        if (!reading->refusal)
+            reading->refusal = g_strdup(inv_json_get_string(fault, "desc"));
+        return TRUE;
+    }
+    cpu = cpu_of_expansion(reading, props, model, error);
+    if (!cpu || !give(reading, cpu, error))
+        return FALSE;
+    return !reading->one;
+}
+
+/* A list of replies is as good as replies one after another. */
+static gboolean
+read_json(Reading *reading, const InvDocument *document, GError **error)
+{
+    g_autoptr(InvJson) json = inv_json_parse(document->text, document->length, error);
+
+    if (!json)
+        return FALSE;
+    if (inv_json_type(json) != INV_JSON_ARRAY)
+        return visit_json(reading, json, error);
+    for (guint i = 0; i < inv_json_size(json); i++) {
+        if (!visit_json(reading, inv_json_at(json, i), error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+visit_document(const InvDocument *document, gpointer opaque, GError **error)
+{
+    Reading *reading = opaque;
+    GError *fault = NULL;
+    InvarCpu *cpu = NULL;
+    gboolean more;
+
+    switch (document->format) {
+    case INVAR_CPU_FORMAT_DOMAIN:
+    case INVAR_CPU_FORMAT_CPU:
+    case INVAR_CPU_FORMAT_CAPABILITIES:
+    case INVAR_CPU_FORMAT_DOMCAPABILITIES:
+        cpu = read_xml(reading, document, &fault);
+        break;
+    case INVAR_CPU_FORMAT_CPUDATA:
+    case INVAR_CPU_FORMAT_CPUID:
+        cpu = read_cpuid(reading, document, &fault);
+        break;
+    case INVAR_CPU_FORMAT_QMP:
+    case INVAR_CPU_FORMAT_AUTO:
+    case INVAR_CPU_FORMAT_HOST:
+        break;
+    }
+    more = document->format == INVAR_CPU_FORMAT_QMP ? read_json(reading, document, &fault) : cpu && give(reading, cpu, &fault);
+    if (!fault)
+        return more;
+    /* Lines are counted from the document's first. */
+    if (document->line > 1)
+        g_prefix_error(&fault, "in the document that begins in line %u: ", document->line);
+    g_propagate_error(error, fault);
+    return FALSE;
+}
+
+static gboolean
+check_something(const Reading *reading, GError **error)
+{
+    if (reading->cpus || reading->status != INVAR_CPU_OK)
+        return TRUE;
+    if (reading->refusal)
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "QEMU answered with an error, which describes no CPU: %.200s", reading->refusal);
+    return inv_error_set(error, VIR_ERR_INVALID_ARG, "of %u JSON documents none is a reply to query-cpu-model-expansion", reading->others);
+}
+
+static InvarCpuStatus
+read_text(Reading *reading, const char *text, size_t length, InvarCpuFormat format, char **error)
+{
+    GError *fault = NULL;
+
+    if (reading->default_arch && !inv_library_dictionary(reading->context, reading->default_arch, &fault))
+        return inv_library_fail(fault, error);
+    inv_input_split(text, length, format, visit_document, reading, &fault);
+    if (!fault)
+        check_something(reading, &fault);
+    g_free(reading->refusal);
+    if (!fault && reading->status == INVAR_CPU_OK)
+        return INVAR_CPU_OK;
+    g_clear_pointer(&reading->first, invar_cpu_unref);
+    if (fault)
+        return inv_library_fail(fault, error);
+    if (error)
+        *error = reading->status_text;
+    else
+        g_free(reading->status_text);
+    return reading->status;
+}
+
+InvarCpuStatus
+invar_cpu_read(InvarCpuContext *context, const char *text, size_t length, InvarCpuFormat format, const char *default_arch, InvarCpu **cpu,
+               char **error)
+{
+    Reading reading = { .context = context, .default_arch = default_arch, .one = TRUE };
+    InvarCpuStatus status;
+
+    *cpu = NULL;
+    if (format == INVAR_CPU_FORMAT_HOST)
+        return invar_cpu_read_host(context, cpu, error);
+    status = read_text(&reading, text, length, format, error);
+    *cpu = reading.first;
+    return status;
+}
+
+InvarCpuStatus
+invar_cpu_read_all(InvarCpuContext *context, const char *text, size_t length, InvarCpuFormat format, const char *default_arch,
+                   InvarCpuVisit visit, void *user_data, char **error)
+{
+    Reading reading = { .context = context, .default_arch = default_arch, .visit = visit, .user_data = user_data };
+
+    return read_text(&reading, text, length, format, error);
+}
+
+InvarCpuStatus
+invar_cpu_read_host(InvarCpuContext *context, InvarCpu **cpu, char **error)
+{
+    g_autoptr(InvCpuidData) data = inv_cpuid_data_of_this_machine();
+    GError *fault = NULL;
+
+    if (data)
+        *cpu = cpu_of_cpuid(context, INVAR_CPU_FORMAT_HOST, data, &fault);
+    else
+        inv_error_set(&fault, VIR_ERR_NO_SUPPORT, "reading this machine's CPU without QEMU is not supported on its architecture; give QEMU's expansion");
+    if (data && *cpu)
+        return INVAR_CPU_OK;
+    *cpu = NULL;
+    return inv_library_fail(fault, error);
+}
