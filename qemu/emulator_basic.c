@@ -51,6 +51,7 @@ emulator_new(InvEmulators *emulators, const char *path, const char *state)
     emulator->devices = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     emulator->machine_facts = inv_answers_new(same_pointer, NULL, 0);
     emulator->dry_runs = inv_answers_new((InvAnswerCopy)(void *)inv_json_copy, (GDestroyNotify)inv_json_free, 1024);
+    emulator->comparisons = inv_answers_new((InvAnswerCopy)(void *)inv_json_copy, (GDestroyNotify)inv_json_free, 1024);
     emulator->all_facts = g_ptr_array_new_with_free_func((GDestroyNotify)inv_machine_facts_free);
     g_mutex_init(&emulator->lock);
     return emulator;
@@ -70,6 +71,7 @@ inv_emulator_unref(InvEmulator *emulator)
         return;
     inv_answers_free(emulator->machine_facts);
     inv_answers_free(emulator->dry_runs);
+    inv_answers_free(emulator->comparisons);
     g_ptr_array_unref(emulator->all_facts);
     g_hash_table_unref(emulator->devices);
     g_hash_table_unref(emulator->machine_of);

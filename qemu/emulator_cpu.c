@@ -24,8 +24,8 @@ inv_machine_facts_free(InvMachineFacts *facts)
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvMachineFacts, inv_machine_facts_free)
 
-static const char *
-accelerator_name(InvVirtType accelerator)
+const char *
+inv_accelerator_name(InvVirtType accelerator)
 {
     switch (accelerator) {
     case INV_VIRT_QEMU:
@@ -63,7 +63,7 @@ typedef struct {
 static InvProbeProcess *
 start(const Question *question, gint64 end, GError **error)
 {
-    const char *const arguments[] = { "-machine", question->machine, "-accel", accelerator_name(question->accelerator),
+    const char *const arguments[] = { "-machine", question->machine, "-accel", inv_accelerator_name(question->accelerator),
                                       question->cpu_argument ? "-cpu" : NULL, question->cpu_argument, NULL };
 
     return inv_probe_process_start(question->emulator->emulators->io, question->emulator->path, arguments, end, error);
@@ -260,7 +260,7 @@ cached_machine(const Question *question)
     InvJson *json = inv_emulator_cached(question->emulator, question->subject, question->key);
 
     if (!json && !question->expansions) {
-        g_autofree char *larger = g_strdup_printf("%s %s expansions", accelerator_name(question->accelerator), question->machine);
+        g_autofree char *larger = g_strdup_printf("%s %s expansions", inv_accelerator_name(question->accelerator), question->machine);
 
         json = inv_emulator_cached(question->emulator, larger, question->key);
     }
@@ -320,12 +320,12 @@ inv_emulator_probed_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, co
 
     if (!prepare(&question, error))
         return FALSE;
-    subject = g_strdup_printf("%s %s %s", accelerator_name(accelerator), question.machine, expansions ? "expansions" : "definitions");
+    subject = g_strdup_printf("%s %s %s", inv_accelerator_name(accelerator), question.machine, expansions ? "expansions" : "definitions");
     question.subject = subject;
     question.key = key;
     found = inv_answers_ask(emulator->machine_facts, subject, key, deadline_ms, get_machine_facts, &question, error);
     if (!found) {
-        g_prefix_error(error, "machine type %s under %s: ", question.machine, accelerator_name(accelerator));
+        g_prefix_error(error, "machine type %s under %s: ", question.machine, inv_accelerator_name(accelerator));
         return FALSE;
     }
     *facts = (InvCpuFacts){
@@ -416,13 +416,13 @@ inv_emulator_dry_run(InvEmulator *emulator, InvVirtType accelerator, const char 
     if (!inv_emulator_check_accelerator(emulator, accelerator, error) || !prepare(&question, error))
         return FALSE;
     key = inv_emulator_key(emulator, accelerator);
-    subject = g_strdup_printf("%s %s dry-run %s", accelerator_name(accelerator), question.machine, cpu_argument ? cpu_argument : "");
+    subject = g_strdup_printf("%s %s dry-run %s", inv_accelerator_name(accelerator), question.machine, cpu_argument ? cpu_argument : "");
     question.subject = subject;
     question.key = key;
     json = inv_answers_ask(emulator->dry_runs, subject, key, deadline_ms, get_dry_run, &question, error);
     if (!json) {
         g_prefix_error(error, "CPU '%s' on machine type %s under %s: ", cpu_argument ? cpu_argument : "of the machine",
-                       question.machine, accelerator_name(accelerator));
+                       question.machine, inv_accelerator_name(accelerator));
         return FALSE;
     }
     *unavailable = inv_json_type(inv_json_get(json, "unavailable")) == INV_JSON_ARRAY ? inv_json_get_strv(json, "unavailable") : NULL;

@@ -41,6 +41,7 @@ struct InvEmulator {
 
     InvAnswers *machine_facts; /* "kvm pc-q35-7.2 expansions" → InvMachineFacts, which lives in all_facts */
     InvAnswers *dry_runs;      /* "kvm pc-q35-7.2 MODEL,props" → InvDryRun */
+    InvAnswers *comparisons;   /* "tcg MACHINE comparison CHECKSUM" → InvJson */
     GMutex lock;
     GPtrArray *all_facts;      /* of InvMachineFacts: also those that have been superseded; guarded by lock */
 };
@@ -59,6 +60,9 @@ void inv_machine_facts_free(InvMachineFacts *facts);
 
 /* Probes the binary with one process on machine "none". @state as in InvEmulator. emulator_basic.c */
 InvEmulator *inv_emulator_probe(InvEmulators *emulators, const char *path, const char *state, gint64 end, GError **error);
+
+/* QEMU's word for -accel. */
+const char *inv_accelerator_name(InvVirtType accelerator);
 
 /* The key under which answers for @accelerator are cached; INV_VIRT_QEMU for what no accelerator has a part in. */
 char *inv_emulator_key(const InvEmulator *emulator, InvVirtType accelerator);
