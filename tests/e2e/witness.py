@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the witness (tests/witness/witness.S) prints on a guest's serial line: the CPUID as the guest sees it."""
+import os
 import re
 import time
 
@@ -69,6 +70,85 @@ def has(leaves, feature):
 def vendor(leaves):
     registers = leaves[(0, 0)]
     return b"".join(registers[name].to_bytes(4, "little") for name in ("ebx", "edx", "ecx")).decode("ascii")
+
+
+def firmware(image):
+    """
+    A firmware of 64 KiB that is the witness alone: its sector, and at the reset vector the few
+    instructions that put it where a BIOS would and jump there. A guest prints its first round within
+    some 20 ms of its start; without a BIOS nothing wakes it for a second one.
+    """
+    sector = image[:512]
+    start = bytes([
+        0xFA, 0xFC,                    # cli; cld
+        # The timer ticks from the start, and without a BIOS nobody would take its interrupt.
+        0xB0, 0xFF, 0xE6, 0x21, 0xE6, 0xA1,  # mov al, 0xff; out 0x21, al; out 0xa1, al
+        0x0E, 0x1F,                    # push cs; pop ds
+        0x31, 0xC0, 0x8E, 0xC0,        # xor ax, ax; mov es, ax
+        0x31, 0xF6, 0xBF, 0x00, 0x7C,  # xor si, si; mov di, 0x7c00
+        0xB9, 0x00, 0x01, 0xF3, 0xA5,  # mov cx, 256; rep movsw
+        0xEA, 0x00, 0x7C, 0x00, 0x00,  # ljmp 0:0x7c00
+    ])
+    rom = bytearray(0x10000)
+    rom[:len(sector)] = sector
+    rom[0xFF00:0xFF00 + len(start)] = start
+    rom[0xFFF0:0xFFF5] = bytes([0xEA, 0x00, 0xFF, 0x00, 0xF0])  # ljmp 0xf000:0xff00
+    return bytes(rom)
+
+
+class Map:
+    """The CPUID bits of cpu_map/x86: {libvirt's name: (leaf, sub-leaf, register, mask)}, and the other spellings."""
+
+    def __init__(self, folder):
+        self.bits = {}
+        self.msrs = {}      # {name: {MSR: mask}}
+        self.spellings = {}
+        for row in rows_of(os.path.join(folder, "x86", "features.tsv")):
+            numbers = [int(row[key], 16) for key in ("leaf_or_msr", "mask")]
+            if row["source"] == "cpuid":
+                self.bits[row["name"]] = (numbers[0], int(row["subleaf"], 16), row["register"], numbers[1])
+            else:
+                masks = self.msrs.setdefault(row["name"], {})
+                shift = 32 if row["register"] == "edx" else 0
+                masks[numbers[0]] = masks.get(numbers[0], 0) | numbers[1] << shift
+            for alias in row["aliases"].split(","):
+                if alias.startswith("qemu:"):
+                    self.spellings[alias[len("qemu:"):]] = row["name"]
+        for row in rows_of(os.path.join(folder, "x86", "spelling.tsv")):
+            self.spellings[row["qemu"]] = row["libvirt"]
+        self.unpassed = {row["name"] for row in rows_of(os.path.join(folder, "x86", "unpassed.tsv"))}
+
+    def name(self, qemu):
+        """libvirt's spelling of a property of QEMU's."""
+        return self.spellings.get(qemu, qemu)
+
+    def known(self, place):
+        """The bits of a word (leaf, sub-leaf, register) that have a name."""
+        bits = 0
+        for leaf, subleaf, register, mask in self.bits.values():
+            bits |= mask if (leaf, subleaf, register) == place else 0
+        return bits
+
+    def seen(self, leaves):
+        """The names of all features whose bits a guest reads."""
+        return {name for name, (leaf, subleaf, register, mask) in self.bits.items()
+                if leaves.get((leaf, subleaf), {}).get(register, 0) & mask == mask}
+
+    def true_of(self, props):
+        """The names with a bit of CPUID that an expansion of QEMU has on; where it spells one twice, the dashed one counts."""
+        state = {}
+        for qemu, value in props.items():
+            name = self.name(qemu)
+            if isinstance(value, bool) and name in self.bits and (name not in state or "_" not in qemu):
+                state[name] = value
+        return {name for name, value in state.items() if value}
+
+
+def rows_of(path):
+    """The rows of a file of cpu_map/, each a dict by its first line that is no remark."""
+    with open(path, encoding="utf-8") as file:
+        lines = [line.rstrip("\n").split("\t") for line in file if line.strip() and not line.startswith("#")]
+    return [dict(zip(lines[0], line)) for line in lines[1:]]
 
 
 def _read(path):
