@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cpu_driver/compare.h"
 
-#include "cpu_driver/description.h"
+#include "cpu_driver/difference.h"
 #include "cpu_driver/driver.h"
 #include "util/error.h"
 
 #include <string.h>
 
-/* The two sides. All borrowed but @has. */
+/* The two sides and how they differ. All borrowed. */
 typedef struct {
     const InvCpuFacts *facts;
-    gboolean described;    /* the host is a document, not what facts say */
-    InvFeatureSet *has;    /* of the host */
-    const char *vendor;    /* of the host, an id; NULL: not known */
+    gboolean described; /* the host is a document, not what facts say */
+    const InvCpuDescription *host, *wanted;
+    const InvCpuDifference *difference;
     const InvCpu *cpu;
-    const InvCpuDescription *wanted;
-    InvCpuRequest *request; /* what @cpu asks for, for the architecture's explanations */
+    const InvCpuRequest *request; /* what @cpu asks for, for the architecture's explanations */
 } Comparison;
 
 /* What guests get of this host, and what they get when they ask for it although it cannot migrate. */
@@ -36,31 +35,35 @@ given_here(const InvCpuFacts *facts)
     return g_steal_pointer(&gives);
 }
 
-static gboolean
-find_host(const InvCpuFacts *facts, const InvCpu *host, Comparison *comparison, GError **error)
+/* This host as guests get it. */
+static InvCpuDescription *
+describe_here(const InvCpuBasis *basis, const InvFeatureSet *here, GError **error)
 {
-    g_autoptr(InvFeatureSet) here = given_here(facts);
-    g_autoptr(InvCpuDescription) description = NULL;
+    g_autoptr(InvCpu) follows = inv_cpu_new();
 
-    if (host) {
-        if (!inv_cpu_arch_fits(facts, host->arch))
-            return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the host's CPU is %.32s, and models of %s are at hand",
-                                 host->arch, facts->arch);
-        description = inv_cpu_describe(facts, host, here, error);
-        if (!description)
-            return FALSE;
-        comparison->described = TRUE;
-        comparison->vendor = description->vendor;
-        comparison->has = g_steal_pointer(&description->on);
-        return TRUE;
+    if (!here) {
+        const InvCpuFacts *facts = inv_cpu_basis_facts(basis);
+
+        inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                      "comparing a CPU with the host needs to know what the host can give, and %s did not say that on machine %s",
+                      facts->emulator, facts->machine);
+        return NULL;
     }
-    if (!here)
-        return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
-                             "comparing a CPU with the host needs to know what the host can give, and %s did not say that on machine %s",
-                             facts->emulator, facts->machine);
-    comparison->vendor = facts->host_vendor;
-    comparison->has = g_steal_pointer(&here);
-    return TRUE;
+    follows->mode = INV_CPU_MODE_MAXIMUM;
+    return inv_cpu_describe(basis, follows, here, error);
+}
+
+static InvCpuDescription *
+describe_host(const InvCpuBasis *basis, const InvCpu *host, const InvFeatureSet *here, GError **error)
+{
+    if (!host)
+        return describe_here(basis, here, error);
+    if (!inv_cpu_basis_arch_fits(basis, host->arch)) {
+        inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the host's CPU is %.32s, and models of %s are at hand", host->arch,
+                      inv_cpu_basis_arch(basis));
+        return NULL;
+    }
+    return inv_cpu_describe(basis, host, here, error);
 }
 
 static InvCpuRequest *
@@ -101,60 +104,52 @@ add_missing(const Comparison *comparison, const char *name, InvVerdict *verdict)
 }
 
 static void
-find_missing(const Comparison *comparison, const InvFeatureSet *comparable, InvVerdict *verdict)
+add_refused(const Comparison *comparison, const char *name, InvVerdict *verdict)
 {
-    const InvCpuDescription *wanted = comparison->wanted;
-    g_autoptr(InvFeatureSet) missing = inv_feature_set_copy(wanted->on);
-    g_autoptr(InvFeatureSet) forbidden = inv_feature_set_copy(wanted->forbidden);
-    g_autofree const char **list = NULL;
-    g_autofree const char **refused = NULL;
+    g_autofree char *reason = NULL;
+    g_autofree char *remedy = NULL;
 
-    inv_feature_set_intersect(missing, comparable);
-    inv_feature_set_unite(missing, wanted->promised);
-    inv_feature_set_subtract(missing, comparison->has);
-    inv_feature_set_subtract(missing, wanted->forced);
-    list = inv_feature_set_list(missing);
+    if (inv_feature_set_has(comparison->wanted->forbidden, name)) {
+        reason = g_strdup_printf("%s is forbidden and the host has it", name);
+        remedy = g_strdup_printf("take a host without it, or only hide it from the guest: <feature name='%s' policy='disable'/>", name);
+    } else {
+        reason = g_strdup_printf("match='strict' allows no feature beyond the model's, and the host has %s", name);
+        remedy = g_strdup_printf("name it: <feature name='%s' policy='require'/> or policy='disable', or take match='exact'", name);
+    }
+    inv_verdict_add(verdict, name, INV_LAYER_CONFIGURATION, reason, remedy);
+}
+
+static void
+add_each(const Comparison *comparison, const InvFeatureSet *set, void (*add)(const Comparison *, const char *, InvVerdict *),
+         InvVerdict *verdict)
+{
+    g_autofree const char **list = inv_feature_set_list(set);
+
     for (guint i = 0; list[i]; i++)
-        add_missing(comparison, list[i], verdict);
-
-    inv_feature_set_intersect(forbidden, comparison->has);
-    refused = inv_feature_set_list(forbidden);
-    for (guint i = 0; refused[i]; i++) {
-        g_autofree char *reason = g_strdup_printf("%s is forbidden and the host has it", refused[i]);
-        g_autofree char *remedy =
-            g_strdup_printf("take a host without it, or only hide it from the guest: <feature name='%s' policy='disable'/>", refused[i]);
-
-        inv_verdict_add(verdict, refused[i], INV_LAYER_CONFIGURATION, reason, remedy);
-    }
+        add(comparison, list[i], verdict);
 }
 
 static void
-find_extra(const Comparison *comparison, const InvFeatureSet *extra, InvVerdict *verdict)
-{
-    g_autofree const char **list = inv_feature_set_list(extra);
-
-    for (guint i = 0; list[i]; i++) {
-        g_autofree char *reason = g_strdup_printf("match='strict' allows no feature beyond the model's, and the host has %s", list[i]);
-        g_autofree char *remedy =
-            g_strdup_printf("name it: <feature name='%s' policy='require'/> or policy='disable', or take match='exact'", list[i]);
-
-        inv_verdict_add(verdict, list[i], INV_LAYER_CONFIGURATION, reason, remedy);
-    }
-}
-
-static void
-check_vendor(const Comparison *comparison, InvVerdict *verdict)
+add_vendor(const Comparison *comparison, InvVerdict *verdict)
 {
     gboolean hardware = comparison->described || comparison->facts->accelerator == INV_VIRT_KVM;
+    const char *vendor = comparison->host->vendor;
     g_autofree char *reason = NULL;
 
-    if (!comparison->cpu->vendor || g_strcmp0(comparison->wanted->vendor, comparison->vendor) == 0)
-        return;
-    reason = g_strdup_printf("the CPU is by %s, %s is by %s", inv_cpu_vendor_from_id(comparison->wanted->vendor),
+    reason = g_strdup_printf("the CPU is by %.64s, %s is by %.64s", inv_cpu_vendor_from_id(comparison->wanted->vendor),
                              hardware ? "the host's" : "what QEMU emulates here",
-                             comparison->vendor ? inv_cpu_vendor_from_id(comparison->vendor) : "a vendor that is not known");
+                             vendor ? inv_cpu_vendor_from_id(vendor) : "a vendor that is not known");
     inv_verdict_add(verdict, "vendor", hardware ? INV_LAYER_HARDWARE : INV_LAYER_QEMU, reason,
                     "take a host of that vendor, or take <vendor> out");
+}
+
+static void
+add_phys_bits(const Comparison *comparison, InvVerdict *verdict)
+{
+    g_autofree char *reason = g_strdup_printf("the host's physical addresses have %u bits, the CPU wants %u", comparison->host->phys_bits,
+                                              comparison->wanted->phys_bits);
+
+    inv_verdict_add(verdict, "maxphysaddr", INV_LAYER_HARDWARE, reason, "ask for at most as many bits as the host has, or take a host that has more");
 }
 
 static void
@@ -166,26 +161,19 @@ check_mode(const Comparison *comparison, InvVerdict *verdict)
 }
 
 static void
-judge(const Comparison *comparison, virCPUCompareResult *result, InvVerdict *verdict)
+judge(const Comparison *comparison, InvVerdict *verdict)
 {
-    const InvCpuFacts *facts = comparison->facts;
-    g_autoptr(InvFeatureSet) comparable = inv_cpu_comparable(facts->map, inv_cpu_table_names(facts->table));
-    g_autoptr(InvFeatureSet) extra = inv_feature_set_copy(comparison->has);
+    const InvCpuDifference *difference = comparison->difference;
 
-    verdict->machine = g_strdup(facts->machine);
+    verdict->machine = g_strdup(comparison->facts->machine);
     verdict->model = g_strdup(comparison->wanted->model);
     check_mode(comparison, verdict);
-    check_vendor(comparison, verdict);
-    find_missing(comparison, comparable, verdict);
-    inv_feature_set_intersect(extra, comparable);
-    inv_feature_set_subtract(extra, comparison->wanted->on);
-    inv_feature_set_subtract(extra, comparison->wanted->named);
-    if (comparison->cpu->match == INV_CPU_MATCH_STRICT)
-        find_extra(comparison, extra, verdict);
-    if (verdict->blockers->len)
-        *result = VIR_CPU_COMPARE_INCOMPATIBLE;
-    else
-        *result = inv_feature_set_is_empty(extra) ? VIR_CPU_COMPARE_IDENTICAL : VIR_CPU_COMPARE_SUPERSET;
+    if (difference->other_vendor)
+        add_vendor(comparison, verdict);
+    if (difference->phys_bits_short)
+        add_phys_bits(comparison, verdict);
+    add_each(comparison, difference->missing, add_missing, verdict);
+    add_each(comparison, difference->refused, add_refused, verdict);
 }
 
 static void
@@ -196,38 +184,65 @@ refuse_arch(const InvCpuFacts *facts, const InvCpu *cpu, InvVerdict *verdict)
     inv_verdict_add(verdict, "arch", INV_LAYER_HARDWARE, reason, "take a host of that architecture");
 }
 
-gboolean
-inv_cpu_compare(const InvCpuFacts *facts, const InvCpu *host, const InvCpu *cpu, virCPUCompareResult *result, InvVerdict **why,
-                GError **error)
+static gboolean
+compare(const InvCpuBasis *basis, const InvCpu *host, const InvCpu *cpu, virCPUCompareResult *result, InvVerdict *verdict, GError **error)
 {
-    Comparison comparison = { .facts = facts, .cpu = cpu };
-    g_autoptr(InvVerdict) verdict = inv_verdict_new();
-    g_autoptr(InvCpuDescription) wanted = NULL;
-    g_autoptr(InvFeatureSet) has = NULL;
+    const InvCpuFacts *facts = inv_cpu_basis_facts(basis);
+    g_autoptr(InvFeatureSet) here = given_here(facts);
+    g_autoptr(InvCpuDescription) has = describe_host(basis, host, here, error);
+    g_autoptr(InvCpuDescription) wanted = has ? inv_cpu_describe(basis, cpu, host ? has->on : here, error) : NULL;
+    g_autoptr(InvCpuDifference) difference = inv_cpu_difference_new(basis);
     g_autoptr(InvCpuRequest) request = NULL;
+
+    if (!wanted)
+        return FALSE;
+    inv_cpu_difference_find(basis, has, wanted, difference);
+    *result = difference->result;
+    if (difference->result != VIR_CPU_COMPARE_INCOMPATIBLE && !wanted->passes_host)
+        return TRUE;
+    request = make_request(facts, cpu, wanted);
+    judge(&(Comparison){ .facts = facts,
+                         .described = host != NULL,
+                         .host = has,
+                         .wanted = wanted,
+                         .difference = difference,
+                         .cpu = cpu,
+                         .request = request },
+          verdict);
+    if (verdict->blockers->len)
+        *result = VIR_CPU_COMPARE_INCOMPATIBLE;
+    return TRUE;
+}
+
+gboolean
+inv_cpu_compare_on(const InvCpuBasis *basis, const InvCpu *host, const InvCpu *cpu, virCPUCompareResult *result, InvVerdict **why,
+                   GError **error)
+{
+    g_autoptr(InvVerdict) verdict = inv_verdict_new();
 
     *result = VIR_CPU_COMPARE_ERROR;
     if (why)
         *why = NULL;
-    if (!inv_cpu_can_describe(facts, "comparing CPUs", error))
+    if (!inv_cpu_basis_can_describe(basis, "comparing CPUs", error))
         return FALSE;
-    if (!inv_cpu_arch_fits(facts, cpu->arch)) {
-        refuse_arch(facts, cpu, verdict);
+    if (!inv_cpu_basis_arch_fits(basis, cpu->arch)) {
+        refuse_arch(inv_cpu_basis_facts(basis), cpu, verdict);
         *result = VIR_CPU_COMPARE_INCOMPATIBLE;
-    } else {
-        if (!find_host(facts, host, &comparison, error))
-            return FALSE;
-        has = comparison.has;
-        wanted = inv_cpu_describe(facts, cpu, has, error);
-        if (!wanted)
-            return FALSE;
-        request = make_request(facts, cpu, wanted);
-        comparison.wanted = wanted;
-        comparison.request = request;
-        judge(&comparison, result, verdict);
+    } else if (!compare(basis, host, cpu, result, verdict, error)) {
+        *result = VIR_CPU_COMPARE_ERROR;
+        return FALSE;
     }
     verdict->outcome = INV_OUTCOME_REFUSED;
     if (why && *result == VIR_CPU_COMPARE_INCOMPATIBLE)
         *why = g_steal_pointer(&verdict);
     return TRUE;
+}
+
+gboolean
+inv_cpu_compare(const InvCpuFacts *facts, const InvCpu *host, const InvCpu *cpu, virCPUCompareResult *result, InvVerdict **why,
+                GError **error)
+{
+    g_autoptr(InvCpuBasis) basis = inv_cpu_basis_of_facts(facts);
+
+    return inv_cpu_compare_on(basis, host, cpu, result, why, error);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "cpu_driver/cpu_driver.h"
+#include "cpu_driver/basis.h"
 
 #include <glib.h>
 #include <libvirt/libvirt.h>
@@ -14,7 +14,8 @@ G_BEGIN_DECLS
  * get here. *@result:
  *
  * VIR_CPU_COMPARE_INCOMPATIBLE: the host lacks a feature of @cpu, has one that it forbids, is of
- * another architecture or vendor (when the document names one), or, with match='strict', has more.
+ * another architecture or vendor (when the document names one), has fewer bits of physical addresses
+ * than the document asks for, or, with match='strict', has more.
  * VIR_CPU_COMPARE_IDENTICAL: the host has all of it and no feature that the document leaves unsaid:
  * as in libvirt, one that it disables is said.
  * VIR_CPU_COMPARE_SUPERSET: the host has all of it, and more.
@@ -29,5 +30,9 @@ G_BEGIN_DECLS
  */
 gboolean inv_cpu_compare(const InvCpuFacts *facts, const InvCpu *host, const InvCpu *cpu, virCPUCompareResult *result,
                          InvVerdict **why, GError **error);
+
+/* The same on a basis of facts that was made before, for whoever compares more than once. */
+gboolean inv_cpu_compare_on(const InvCpuBasis *basis, const InvCpu *host, const InvCpu *cpu, virCPUCompareResult *result,
+                            InvVerdict **why, GError **error);
 
 G_END_DECLS

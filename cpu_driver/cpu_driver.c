@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cpu_driver/cpu_driver.h"
 
+#include "cpu_driver/basis.h"
 #include "cpu_driver/driver.h"
 #include "cpu_driver/nearest.h"
 #include "util/error.h"
@@ -170,51 +171,13 @@ inv_cpu_is_versioned(const char *name)
     return end && end[1] == 'v' && g_ascii_isdigit(end[2]);
 }
 
-typedef struct {
-    const InvCpuModel *model;
-    gboolean unusable, deprecated, unversioned;
-    guint changes;
-} Candidate;
-
-static gboolean
-is_better(const Candidate *a, const Candidate *b)
-{
-    if (!b->model)
-        return TRUE;
-    if (a->unusable != b->unusable)
-        return !a->unusable;
-    if (a->deprecated != b->deprecated)
-        return !a->deprecated;
-    if (a->changes != b->changes)
-        return a->changes < b->changes;
-    if (a->unversioned != b->unversioned)
-        return !a->unversioned;
-    return strcmp(a->model->name, b->model->name) < 0;
-}
-
 const InvCpuModel *
 inv_cpu_nearest_model(const InvCpuFacts *facts, const char *vendor, const InvFeatureSet *target)
 {
-    /* These follow the host or are empty: no description of a processor. */
-    static const char *const no_models[] = { "host", "max", "base", NULL };
-    g_autoptr(InvFeatureSet) comparable = inv_cpu_comparable(facts->map, inv_cpu_table_names(facts->table));
-    Candidate best = { NULL };
+    g_autoptr(InvCpuBasis) basis = inv_cpu_basis_of_facts(facts);
+    InvCpuRanking ranking = { .vendor = vendor, .any_vendor = !vendor, .here = TRUE, .target = target,
+                              .within = inv_cpu_basis_comparable(basis) };
+    InvCpuBasisModel best;
 
-    for (guint i = 0; i < inv_cpu_table_size(facts->table); i++) {
-        const InvCpuModel *model = inv_cpu_table_at(facts->table, i);
-        g_autoptr(InvFeatureSet) gives = NULL;
-        Candidate candidate = { .model = model };
-
-        if (model->alias_of || !model->expansion || g_strv_contains(no_models, model->name) ||
-            (vendor && g_strcmp0(inv_json_get_string(model->expansion->others, "vendor"), vendor) != 0))
-            continue;
-        gives = inv_cpu_model_gives(facts, model, comparable);
-        candidate.unusable = model->unavailable && *model->unavailable;
-        candidate.deprecated = model->deprecated;
-        candidate.unversioned = !inv_cpu_is_versioned(model->name);
-        candidate.changes = inv_feature_set_distance(gives, target);
-        if (is_better(&candidate, &best))
-            best = candidate;
-    }
-    return best.model;
+    return inv_cpu_basis_choose(basis, &ranking, &best) ? best.model : NULL;
 }

@@ -171,6 +171,12 @@ inv_cpu_decoder_models(const InvCpuDecoder *decoder)
     return decoder->models;
 }
 
+const InvCpuMap *
+inv_cpu_decoder_map(const InvCpuDecoder *decoder)
+{
+    return decoder->map;
+}
+
 InvFeatureNames *
 inv_cpu_decoder_names(const InvCpuDecoder *decoder)
 {
@@ -289,6 +295,9 @@ inv_cpu_seen_from_cpuid(const InvCpuDecoder *decoder, const InvCpuidData *data, 
     if (!read_vendor(first, seen, error) || !check_complete(decoder, data, error))
         return NULL;
     read_signature(second->regs[INV_CPU_REGISTER_EAX], seen);
+    seen->level = first->regs[INV_CPU_REGISTER_EAX];
+    if (has_leaf(data, LEAF_EXTENDED))
+        seen->xlevel = inv_cpuid_data_leaf(data, LEAF_EXTENDED, 0)->regs[INV_CPU_REGISTER_EAX];
     if (sizes && has_leaf(data, LEAF_EXTENDED + 8))
         seen->phys_bits = sizes->regs[INV_CPU_REGISTER_EAX] & 0xff;
     seen->features = inv_cpuid_data_features(data, decoder->map, decoder->names);
@@ -363,6 +372,10 @@ inv_cpu_seen_from_expansion(const InvCpuDecoder *decoder, const InvJson *reply, 
         return NULL;
     if (inv_json_uint(inv_json_get(props, "phys-bits"), &bits) && bits <= G_MAXUINT8)
         seen->phys_bits = (guint)bits;
+    if (inv_json_uint(inv_json_get(props, "level"), &bits) && bits <= G_MAXUINT32)
+        seen->level = (guint)bits;
+    if (inv_json_uint(inv_json_get(props, "xlevel"), &bits) && bits <= G_MAXUINT32)
+        seen->xlevel = (guint)bits;
     read_booleans(decoder, props, seen);
     return g_steal_pointer(&seen);
 }

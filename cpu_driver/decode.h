@@ -20,7 +20,8 @@ G_BEGIN_DECLS
 typedef struct {
     char *vendor; /* id, "GenuineIntel" */
     guint family, model_number, stepping;
-    guint phys_bits; /* 0: not known */
+    guint phys_bits;     /* 0: not known, as the next two */
+    guint level, xlevel; /* highest leaf of CPUID, highest extended one */
     InvFeatureSet *features;
     gboolean vmx_known; /* the source says which vmx-* there are */
 } InvCpuSeen;
@@ -78,6 +79,7 @@ guint inv_cpu_count_deltas(const InvCpu *cpu);
 guint inv_cpu_least_deltas(const InvCpuDecoder *decoder, const InvCpuSeen *seen);
 
 const InvCpuModels *inv_cpu_decoder_models(const InvCpuDecoder *decoder);
+const InvCpuMap *inv_cpu_decoder_map(const InvCpuDecoder *decoder);
 InvFeatureNames *inv_cpu_decoder_names(const InvCpuDecoder *decoder);
 /* The model's features; NULL when unknown. Borrowed. @vmx: with those that come along with vmx. */
 const InvFeatureSet *inv_cpu_decoder_model(const InvCpuDecoder *decoder, const char *model, gboolean vmx);

@@ -12,9 +12,16 @@ struct InvFeatureNames {
     GPtrArray *name_of;    /* guarded by lock; number → name, borrowed from number_of */
 };
 
+/*
+ * The words lie behind the head while they fit there, so that a copy is one piece of memory: ten
+ * thousand hosts are read at the speed of memory only when a host is few cache lines in one place.
+ */
 struct InvFeatureSet {
     InvFeatureNames *names; /* borrowed */
-    GArray *words;          /* guint64, grows on demand: absent words are zero */
+    guint n_words;          /* grows on demand: absent words are zero */
+    guint room;             /* words that fit where `words` points */
+    guint64 *words;         /* `behind`, or owned */
+    guint64 behind[];
 };
 
 InvFeatureNames *
@@ -65,8 +72,8 @@ names_find(InvFeatureNames *names, const char *name, guint *number)
     return names_find_locked(names, name, number);
 }
 
-static guint
-names_intern(InvFeatureNames *names, const char *name)
+guint
+inv_feature_names_intern(InvFeatureNames *names, const char *name)
 {
     guint number;
 
@@ -85,24 +92,68 @@ names_intern(InvFeatureNames *names, const char *name)
     return number;
 }
 
+static InvFeatureSet *
+set_alloc(InvFeatureNames *names, guint room)
+{
+    InvFeatureSet *set = g_malloc(sizeof(InvFeatureSet) + room * sizeof(guint64));
+
+    set->names = names;
+    set->n_words = 0;
+    set->room = room;
+    set->words = set->behind;
+    return set;
+}
+
+/* At least @n words, the new ones zero. */
+static void
+set_grow(InvFeatureSet *set, guint n)
+{
+    if (n <= set->n_words)
+        return;
+    if (n > set->room) {
+        guint64 *words = g_new(guint64, n);
+
+        if (set->n_words)
+            memcpy(words, set->words, set->n_words * sizeof(guint64));
+        if (set->words != set->behind)
+            g_free(set->words);
+        set->words = words;
+        set->room = n;
+    }
+    memset(set->words + set->n_words, 0, (n - set->n_words) * sizeof(guint64));
+    set->n_words = n;
+}
+
 InvFeatureSet *
 inv_feature_set_new(InvFeatureNames *names)
 {
-    InvFeatureSet *set = g_new0(InvFeatureSet, 1);
-
-    set->names = names;
-    set->words = g_array_new(FALSE, TRUE, sizeof(guint64));
-    return set;
+    return set_alloc(names, 0);
 }
 
 InvFeatureSet *
 inv_feature_set_copy(const InvFeatureSet *set)
 {
-    InvFeatureSet *copy = inv_feature_set_new(set->names);
+    InvFeatureSet *copy = set_alloc(set->names, set->n_words);
 
-    if (set->words->len)
-        g_array_append_vals(copy->words, set->words->data, set->words->len);
+    inv_feature_set_assign(copy, set);
     return copy;
+}
+
+void
+inv_feature_set_assign(InvFeatureSet *set, const InvFeatureSet *from)
+{
+    g_return_if_fail(set->names == from->names);
+
+    set->n_words = MIN(set->n_words, from->n_words);
+    set_grow(set, from->n_words);
+    if (from->n_words)
+        memcpy(set->words, from->words, from->n_words * sizeof(guint64));
+}
+
+void
+inv_feature_set_clear(InvFeatureSet *set)
+{
+    set->n_words = 0;
 }
 
 void
@@ -110,7 +161,8 @@ inv_feature_set_free(InvFeatureSet *set)
 {
     if (!set)
         return;
-    g_array_unref(set->words);
+    if (set->words != set->behind)
+        g_free(set->words);
     g_free(set);
 }
 
@@ -123,18 +175,20 @@ inv_feature_set_names(const InvFeatureSet *set)
 static guint64
 word(const InvFeatureSet *set, guint index)
 {
-    return index < set->words->len ? g_array_index(set->words, guint64, index) : 0;
+    return index < set->n_words ? set->words[index] : 0;
+}
+
+void
+inv_feature_set_add_number(InvFeatureSet *set, guint number)
+{
+    set_grow(set, number / BITS_PER_WORD + 1);
+    set->words[number / BITS_PER_WORD] |= G_GUINT64_CONSTANT(1) << number % BITS_PER_WORD;
 }
 
 void
 inv_feature_set_add(InvFeatureSet *set, const char *name)
 {
-    guint number = names_intern(set->names, name);
-    guint index = number / BITS_PER_WORD;
-
-    if (index >= set->words->len)
-        g_array_set_size(set->words, index + 1);
-    g_array_index(set->words, guint64, index) |= G_GUINT64_CONSTANT(1) << number % BITS_PER_WORD;
+    inv_feature_set_add_number(set, inv_feature_names_intern(set->names, name));
 }
 
 void
@@ -145,12 +199,25 @@ inv_feature_set_add_list(InvFeatureSet *set, const char *const *list)
 }
 
 void
+inv_feature_set_remove_number(InvFeatureSet *set, guint number)
+{
+    if (number / BITS_PER_WORD < set->n_words)
+        set->words[number / BITS_PER_WORD] &= ~(G_GUINT64_CONSTANT(1) << number % BITS_PER_WORD);
+}
+
+void
 inv_feature_set_remove(InvFeatureSet *set, const char *name)
 {
     guint number;
 
-    if (names_find(set->names, name, &number) && number / BITS_PER_WORD < set->words->len)
-        g_array_index(set->words, guint64, number / BITS_PER_WORD) &= ~(G_GUINT64_CONSTANT(1) << number % BITS_PER_WORD);
+    if (names_find(set->names, name, &number))
+        inv_feature_set_remove_number(set, number);
+}
+
+gboolean
+inv_feature_set_has_number(const InvFeatureSet *set, guint number)
+{
+    return word(set, number / BITS_PER_WORD) >> number % BITS_PER_WORD & 1;
 }
 
 gboolean
@@ -158,7 +225,7 @@ inv_feature_set_has(const InvFeatureSet *set, const char *name)
 {
     guint number;
 
-    return names_find(set->names, name, &number) && (word(set, number / BITS_PER_WORD) >> number % BITS_PER_WORD & 1);
+    return names_find(set->names, name, &number) && inv_feature_set_has_number(set, number);
 }
 
 guint
@@ -166,7 +233,7 @@ inv_feature_set_count(const InvFeatureSet *set)
 {
     guint count = 0;
 
-    for (guint i = 0; i < set->words->len; i++)
+    for (guint i = 0; i < set->n_words; i++)
         count += (guint)__builtin_popcountll(word(set, i));
     return count;
 }
@@ -174,7 +241,7 @@ inv_feature_set_count(const InvFeatureSet *set)
 gboolean
 inv_feature_set_is_empty(const InvFeatureSet *set)
 {
-    for (guint i = 0; i < set->words->len; i++) {
+    for (guint i = 0; i < set->n_words; i++) {
         if (word(set, i))
             return FALSE;
     }
@@ -186,7 +253,7 @@ inv_feature_set_is_subset(const InvFeatureSet *small, const InvFeatureSet *large
 {
     g_return_val_if_fail(small->names == large->names, FALSE);
 
-    for (guint i = 0; i < small->words->len; i++) {
+    for (guint i = 0; i < small->n_words; i++) {
         if (word(small, i) & ~word(large, i))
             return FALSE;
     }
@@ -204,10 +271,9 @@ inv_feature_set_unite(InvFeatureSet *set, const InvFeatureSet *with)
 {
     g_return_if_fail(set->names == with->names);
 
-    if (set->words->len < with->words->len)
-        g_array_set_size(set->words, with->words->len);
-    for (guint i = 0; i < set->words->len; i++)
-        g_array_index(set->words, guint64, i) |= word(with, i);
+    set_grow(set, with->n_words);
+    for (guint i = 0; i < with->n_words; i++)
+        set->words[i] |= with->words[i];
 }
 
 void
@@ -215,8 +281,9 @@ inv_feature_set_intersect(InvFeatureSet *set, const InvFeatureSet *with)
 {
     g_return_if_fail(set->names == with->names);
 
-    for (guint i = 0; i < set->words->len; i++)
-        g_array_index(set->words, guint64, i) &= word(with, i);
+    set->n_words = MIN(set->n_words, with->n_words);
+    for (guint i = 0; i < set->n_words; i++)
+        set->words[i] &= with->words[i];
 }
 
 void
@@ -224,8 +291,8 @@ inv_feature_set_subtract(InvFeatureSet *set, const InvFeatureSet *what)
 {
     g_return_if_fail(set->names == what->names);
 
-    for (guint i = 0; i < set->words->len; i++)
-        g_array_index(set->words, guint64, i) &= ~word(what, i);
+    for (guint i = 0; i < MIN(set->n_words, what->n_words); i++)
+        set->words[i] &= ~what->words[i];
 }
 
 InvFeatureSet *
@@ -243,8 +310,19 @@ inv_feature_set_distance(const InvFeatureSet *a, const InvFeatureSet *b)
     guint count = 0;
 
     g_return_val_if_fail(a->names == b->names, G_MAXUINT);
-    for (guint i = 0; i < MAX(a->words->len, b->words->len); i++)
+    for (guint i = 0; i < MAX(a->n_words, b->n_words); i++)
         count += (guint)__builtin_popcountll(word(a, i) ^ word(b, i));
+    return count;
+}
+
+guint
+inv_feature_set_distance_within(const InvFeatureSet *a, const InvFeatureSet *b, const InvFeatureSet *within)
+{
+    guint count = 0;
+
+    g_return_val_if_fail(a->names == b->names && a->names == within->names, G_MAXUINT);
+    for (guint i = 0; i < within->n_words; i++)
+        count += (guint)__builtin_popcountll((word(a, i) ^ word(b, i)) & within->words[i]);
     return count;
 }
 
@@ -254,7 +332,7 @@ inv_feature_set_hash(const InvFeatureSet *set)
     guint64 hash = 0;
 
     /* Zero words add nothing, so that a set that once was larger hashes like its equal. */
-    for (guint i = 0; i < set->words->len; i++)
+    for (guint i = 0; i < set->n_words; i++)
         hash ^= word(set, i) * (G_GUINT64_CONSTANT(0x9e3779b97f4a7c15) + 2 * (guint64)i);
     return (guint)(hash ^ hash >> 32);
 }
@@ -272,7 +350,7 @@ inv_feature_set_list(const InvFeatureSet *set)
     const char **list = g_new0(const char *, inv_feature_set_count(set) + 1);
     g_autoptr(GRWLockReaderLocker) locker = g_rw_lock_reader_locker_new(&set->names->lock);
 
-    for (guint i = 0; i < set->words->len; i++) {
+    for (guint i = 0; i < set->n_words; i++) {
         for (guint64 rest = word(set, i); rest; rest &= rest - 1)
             list[count++] = g_ptr_array_index(set->names->name_of, i * BITS_PER_WORD + (guint)__builtin_ctzll(rest));
     }

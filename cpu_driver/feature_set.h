@@ -26,18 +26,28 @@ void inv_feature_names_free(InvFeatureNames *names);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvFeatureNames, inv_feature_names_free)
 /* How many names it knows. */
 guint inv_feature_names_count(InvFeatureNames *names);
+/* The number of @name, given now if it has none yet. */
+guint inv_feature_names_intern(InvFeatureNames *names, const char *name);
 
 InvFeatureSet *inv_feature_set_new(InvFeatureNames *names);
 InvFeatureSet *inv_feature_set_copy(const InvFeatureSet *set);
 void inv_feature_set_free(InvFeatureSet *set);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvFeatureSet, inv_feature_set_free)
 InvFeatureNames *inv_feature_set_names(const InvFeatureSet *set);
+/* Makes @set, of the same names table, equal to @from, in the memory that it has where that is enough. */
+void inv_feature_set_assign(InvFeatureSet *set, const InvFeatureSet *from);
+/* Empties it; its memory stays for the next use. */
+void inv_feature_set_clear(InvFeatureSet *set);
 
 void inv_feature_set_add(InvFeatureSet *set, const char *name);
 /* Every name of a NULL-terminated list (NULL: none). */
 void inv_feature_set_add_list(InvFeatureSet *set, const char *const *list);
 void inv_feature_set_remove(InvFeatureSet *set, const char *name);
 gboolean inv_feature_set_has(const InvFeatureSet *set, const char *name);
+/* The same by the name's number, for whoever looked it up before: no lock, no hash. */
+void inv_feature_set_add_number(InvFeatureSet *set, guint number);
+void inv_feature_set_remove_number(InvFeatureSet *set, guint number);
+gboolean inv_feature_set_has_number(const InvFeatureSet *set, guint number);
 guint inv_feature_set_count(const InvFeatureSet *set);
 gboolean inv_feature_set_is_empty(const InvFeatureSet *set);
 
@@ -51,6 +61,8 @@ void inv_feature_set_subtract(InvFeatureSet *set, const InvFeatureSet *what);
 InvFeatureSet *inv_feature_set_difference(const InvFeatureSet *set, const InvFeatureSet *without);
 /* How many features are in exactly one of the two. */
 guint inv_feature_set_distance(const InvFeatureSet *a, const InvFeatureSet *b);
+/* Of those in @within only. */
+guint inv_feature_set_distance_within(const InvFeatureSet *a, const InvFeatureSet *b, const InvFeatureSet *within);
 
 /* Equal sets of one names table have equal hashes; for a GHashTable in this process only. */
 guint inv_feature_set_hash(const InvFeatureSet *set);

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cpu_driver/basis.h"
+
+#include "cpu_driver/description.h"
+#include "cpu_driver/driver.h"
+#include "cpu_driver/nearest.h"
+#include "util/error.h"
+
+#include <string.h>
+
+struct InvCpuBasis {
+    const InvCpuFacts *facts;     /* NULL: models of the map */
+    const InvCpuDecoder *decoder; /* NULL: models of a QEMU */
+    const InvCpuMap *map;
+    InvFeatureNames *names;
+    const char *arch;
+    InvCpuBasisFeature *features; /* one per entry of the map */
+    GHashTable *feature_of;       /* InvCpuMapFeature → InvCpuBasisFeature, both borrowed */
+    InvFeatureSet *describable, *comparable, *promisable, *vmx_parts;
+    const InvCpuBasisFeature *vmx;
+};
+
+static void
+add_feature(InvCpuBasis *basis, InvCpuBasisFeature *feature, const InvCpuMapFeature *entry)
+{
+    gboolean topology = inv_cpu_map_follows_topology(entry->name);
+
+    feature->entry = entry;
+    feature->number = inv_feature_names_intern(basis->names, entry->name);
+    feature->promisable = entry->mask && !entry->by_guest && !topology;
+    g_hash_table_insert(basis->feature_of, (gpointer)entry, feature);
+    if (inv_cpu_is_comparable(entry))
+        inv_feature_set_add_number(basis->comparable, feature->number);
+    if (feature->promisable)
+        inv_feature_set_add_number(basis->promisable, feature->number);
+    if (entry->mask && (basis->decoder || (entry->passed && !topology)))
+        inv_feature_set_add_number(basis->describable, feature->number);
+    if (g_str_has_prefix(entry->name, "vmx-"))
+        inv_feature_set_add_number(basis->vmx_parts, feature->number);
+    else if (strcmp(entry->name, "vmx") == 0)
+        basis->vmx = feature;
+}
+
+static InvCpuBasis *
+new_basis(const InvCpuFacts *facts, const InvCpuDecoder *decoder, const InvCpuMap *map, InvFeatureNames *names, const char *arch)
+{
+    InvCpuBasis *basis = g_new0(InvCpuBasis, 1);
+    guint n = inv_cpu_map_size(map);
+
+    basis->facts = facts;
+    basis->decoder = decoder;
+    basis->map = map;
+    basis->names = names;
+    basis->arch = arch;
+    basis->features = g_new0(InvCpuBasisFeature, n);
+    basis->feature_of = g_hash_table_new(NULL, NULL);
+    basis->describable = inv_feature_set_new(names);
+    basis->comparable = inv_feature_set_new(names);
+    basis->promisable = inv_feature_set_new(names);
+    basis->vmx_parts = inv_feature_set_new(names);
+    for (guint i = 0; i < n; i++)
+        add_feature(basis, &basis->features[i], inv_cpu_map_at(map, i));
+    return basis;
+}
+
+InvCpuBasis *
+inv_cpu_basis_of_facts(const InvCpuFacts *facts)
+{
+    return new_basis(facts, NULL, facts->map, inv_cpu_table_names(facts->table), facts->arch);
+}
+
+InvCpuBasis *
+inv_cpu_basis_of_map(const InvCpuDecoder *decoder, const char *arch)
+{
+    return new_basis(NULL, decoder, inv_cpu_decoder_map(decoder), inv_cpu_decoder_names(decoder), arch);
+}
+
+void
+inv_cpu_basis_free(InvCpuBasis *basis)
+{
+    if (!basis)
+        return;
+    g_hash_table_unref(basis->feature_of);
+    g_free(basis->features);
+    inv_feature_set_free(basis->describable);
+    inv_feature_set_free(basis->comparable);
+    inv_feature_set_free(basis->promisable);
+    inv_feature_set_free(basis->vmx_parts);
+    g_free(basis);
+}
+
+InvFeatureNames *
+inv_cpu_basis_names(const InvCpuBasis *basis)
+{
+    return basis->names;
+}
+
+const char *
+inv_cpu_basis_arch(const InvCpuBasis *basis)
+{
+    return basis->arch;
+}
+
+const InvCpuFacts *
+inv_cpu_basis_facts(const InvCpuBasis *basis)
+{
+    return basis->facts;
+}
+
+const InvFeatureSet *
+inv_cpu_basis_comparable(const InvCpuBasis *basis)
+{
+    return basis->comparable;
+}
+
+const InvFeatureSet *
+inv_cpu_basis_describable(const InvCpuBasis *basis)
+{
+    return basis->describable;
+}
+
+const InvFeatureSet *
+inv_cpu_basis_promisable(const InvCpuBasis *basis)
+{
+    return basis->promisable;
+}
+
+const InvFeatureSet *
+inv_cpu_basis_vmx_parts(const InvCpuBasis *basis)
+{
+    return basis->vmx_parts;
+}
+
+gboolean
+inv_cpu_basis_vmx(const InvCpuBasis *basis, guint *number)
+{
+    *number = basis->vmx ? basis->vmx->number : 0;
+    return basis->vmx != NULL;
+}
+
+gboolean
+inv_cpu_basis_arch_fits(const InvCpuBasis *basis, const char *arch)
+{
+    return !arch || strcmp(arch, basis->arch) == 0 || (strcmp(arch, "i686") == 0 && strcmp(basis->arch, "x86_64") == 0);
+}
+
+gboolean
+inv_cpu_basis_can_describe(const InvCpuBasis *basis, const char *what, GError **error)
+{
+    if (!inv_cpu_driver_find(basis->arch, error))
+        return FALSE;
+    return inv_cpu_map_size(basis->map) > 0 ||
+           inv_error_set(error, VIR_ERR_NO_SUPPORT, "%s is not supported by the %s CPU driver", what, basis->arch);
+}
+
+const InvFeatureSet *
+inv_cpu_basis_model_set(const InvCpuBasisModel *model, gboolean vmx)
+{
+    return vmx && model->nested ? model->nested : model->on;
+}
+
+const InvCpuBasisFeature *
+inv_cpu_basis_feature(const InvCpuBasis *basis, const char *name)
+{
+    const InvCpuMapFeature *entry = inv_cpu_map_find(basis->map, name);
+
+    return entry ? g_hash_table_lookup(basis->feature_of, entry) : NULL;
+}
+
+const char *
+inv_cpu_basis_canonical(const InvCpuBasis *basis, const char *name, const InvCpuBasisFeature **feature, GError **error)
+{
+    g_autofree const char **candidates = NULL;
+    g_autofree char *nearest = NULL;
+    guint n = inv_cpu_map_size(basis->map);
+    const char *canonical;
+
+    *feature = inv_cpu_basis_feature(basis, name);
+    if (*feature)
+        return (*feature)->entry->name;
+    if (basis->facts) {
+        canonical = inv_cpu_canonical_feature(basis->facts, name);
+        if (!canonical)
+            inv_cpu_unknown_feature(basis->facts, name, error);
+        return canonical;
+    }
+    candidates = g_new0(const char *, n);
+    for (guint i = 0; i < n; i++)
+        candidates[i] = basis->features[i].entry->name;
+    nearest = inv_nearest_names(name, candidates, n);
+    inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "CPU feature '%.100s' is not known%s%s%s", name, nearest ? "; did you mean " : "",
+                  nearest ? nearest : "", nearest ? "?" : "");
+    return NULL;
+}
+
+static void
+take_model(const InvCpuModel *from, InvCpuBasisModel *model)
+{
+    *model = (InvCpuBasisModel){ .name = from->name, .deprecated = from->deprecated, .model = from };
+    if (!from->expansion)
+        return;
+    model->on = from->expansion->on;
+    model->level = (guint)CLAMP(inv_json_get_int(from->expansion->others, "level", 0), 0, G_MAXUINT32);
+    model->xlevel = (guint)CLAMP(inv_json_get_int(from->expansion->others, "xlevel", 0), 0, G_MAXUINT32);
+    if (!inv_cpu_is_generic_model(from->name))
+        model->vendor = inv_json_get_string(from->expansion->others, "vendor");
+}
+
+static void
+take_entry(const InvCpuBasis *basis, const InvCpuModelEntry *entry, InvCpuBasisModel *model)
+{
+    *model = (InvCpuBasisModel){ .name = entry->name, .deprecated = entry->deprecated };
+    model->on = inv_cpu_decoder_model(basis->decoder, entry->name, FALSE);
+    model->nested = inv_cpu_decoder_model(basis->decoder, entry->name, TRUE);
+    model->level = (guint)CLAMP(entry->level, 0, G_MAXUINT32);
+    model->xlevel = (guint)CLAMP(entry->xlevel, 0, G_MAXUINT32);
+    if (!inv_cpu_is_generic_model(entry->name))
+        model->vendor = entry->vendor;
+}
+
+gboolean
+inv_cpu_basis_find_model(const InvCpuBasis *basis, const char *name, InvCpuBasisModel *model, GError **error)
+{
+    const InvCpuModelEntry *entry;
+    g_autofree char *nearest = NULL;
+
+    if (basis->facts) {
+        const InvCpuModel *found = inv_cpu_find_model(basis->facts, name, error);
+
+        if (!found || !inv_cpu_need_expansion(basis->facts, found->name, error))
+            return FALSE;
+        take_model(found, model);
+        return TRUE;
+    }
+    entry = inv_cpu_models_find(inv_cpu_decoder_models(basis->decoder), name);
+    if (entry) {
+        take_entry(basis, entry, model);
+        return TRUE;
+    }
+    nearest = inv_nearest_names(name, inv_cpu_models_names(inv_cpu_decoder_models(basis->decoder)),
+                                inv_cpu_models_names_size(inv_cpu_decoder_models(basis->decoder)));
+    return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "CPU model '%.100s' is not in the map%s%s%s", name,
+                         nearest ? "; did you mean " : "; ask a QEMU that knows it", nearest ? nearest : "", nearest ? "?" : "");
+}
+
+static guint
+size(const InvCpuBasis *basis)
+{
+    return basis->facts ? inv_cpu_table_size(basis->facts->table) : inv_cpu_models_size(inv_cpu_decoder_models(basis->decoder));
+}
+
+/* FALSE: it follows the host, is empty, is another name of a model, or nobody said what it consists of. */
+static gboolean
+model_at(const InvCpuBasis *basis, guint index, InvCpuBasisModel *model)
+{
+    static const char *const no_models[] = { "host", "max", "base", NULL };
+
+    if (basis->facts)
+        take_model(inv_cpu_table_at(basis->facts->table, index), model);
+    else
+        take_entry(basis, inv_cpu_models_at(inv_cpu_decoder_models(basis->decoder), index), model);
+    return model->on && !(model->model && model->model->alias_of) && !g_strv_contains(no_models, model->name);
+}
+
+typedef struct {
+    InvCpuBasisModel model;
+    gboolean unusable, disables, unversioned;
+    guint changes;
+} Candidate;
+
+static gboolean
+is_better(const Candidate *a, const Candidate *b)
+{
+    if (!b->model.name)
+        return TRUE;
+    if (a->unusable != b->unusable)
+        return !a->unusable;
+    if (a->model.deprecated != b->model.deprecated)
+        return !a->model.deprecated;
+    if (a->changes != b->changes)
+        return a->changes < b->changes;
+    if (a->disables != b->disables)
+        return !a->disables;
+    if (a->unversioned != b->unversioned)
+        return !a->unversioned;
+    return strcmp(a->model.name, b->model.name) < 0;
+}
+
+static gboolean
+is_of_vendor(const InvCpuRanking *ranking, const InvCpuBasisModel *model)
+{
+    /* QEMU gives its own inventions a vendor id too, and on a host of that vendor they are as good as any. */
+    const char *vendor = model->model && ranking->here ? inv_json_get_string(model->model->expansion->others, "vendor") : model->vendor;
+
+    return ranking->any_vendor || g_strcmp0(vendor, ranking->vendor) == 0;
+}
+
+gboolean
+inv_cpu_basis_choose(const InvCpuBasis *basis, const InvCpuRanking *ranking, InvCpuBasisModel *best)
+{
+    gboolean nested = basis->vmx && inv_feature_set_has_number(ranking->target, basis->vmx->number);
+    g_autoptr(InvFeatureSet) has = inv_feature_set_new(basis->names);
+    Candidate chosen = { .model = { 0 } };
+
+    for (guint i = 0; i < size(basis); i++) {
+        Candidate one = { .unusable = FALSE };
+
+        if (!model_at(basis, i, &one.model) || !is_of_vendor(ranking, &one.model))
+            continue;
+        inv_feature_set_assign(has, inv_cpu_basis_model_set(&one.model, nested));
+        inv_feature_set_intersect(has, ranking->within);
+        if (ranking->here && one.model.model) {
+            one.unusable = one.model.model->unavailable && *one.model.model->unavailable;
+            for (char **name = one.model.model->unavailable; name && *name; name++)
+                inv_feature_set_remove(has, *name);
+        }
+        one.disables = !ranking->here && !inv_feature_set_is_subset(has, ranking->target);
+        one.unversioned = !inv_cpu_is_versioned(one.model.name);
+        one.changes = inv_feature_set_distance_within(has, ranking->target, ranking->within);
+        if (is_better(&one, &chosen))
+            chosen = one;
+    }
+    *best = chosen.model;
+    return best->name != NULL;
+}
