@@ -1,12 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Renews the CPU models of the map from a QEMU.
+"""Renews the CPU models of the map, and which features need which, from a QEMU.
 
     cpu_map/renew.py QEMU [--output FOLDER] [--dry-run]
 
-QEMU: path of a qemu-system-x86_64 or qemu-system-s390x. Prints what changed against
-FOLDER/<arch>/models.tsv (FOLDER: where this program is) and writes the file. Models that this QEMU
-does not know stay: an older QEMU takes nothing away.
+QEMU: path of a qemu-system-x86_64, -i386 or -s390x. Prints what changed against FOLDER/<arch>/models.tsv
+and the column "needs" of FOLDER/<arch>/about.tsv where that is (FOLDER: where this program is), and writes
+the files. What this QEMU does not know stays: an older QEMU takes nothing away.
 
 QEMU is asked on machine none under TCG, which every QEMU has and which filters nothing of an
 expansion. What TCG forces off in every model is restored as forced.tsv says.
@@ -27,6 +27,9 @@ HEAD = """# SPDX-License-Identifier: LGPL-2.1-or-later
 # make the description of a host short and serve comparisons without a QEMU; no verdict looks here.
 # with_vmx: what comes along when vmx is switched on and nothing else is said of vmx-*.
 """
+ABOUT_COLUMNS = ["name", "about", "cost", "needs"]
+# A model that takes every property of a feature, and means nothing else here.
+BARE_MODEL = "qemu64"
 # Stand for the machine they run on, or for nothing.
 NO_MODELS = {"host", "max", "base"}
 # Every guest has it, whatever its model.
@@ -37,7 +40,8 @@ class Qemu:
     def __init__(self, binary):
         self.process = subprocess.Popen(
             [binary, "-S", "-no-user-config", "-nodefaults", "-nographic", "-machine", "none", "-accel", "tcg", "-qmp", "stdio"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            # It warns of every feature that goes with another.
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         greeting = self.process.stdout.readline()
         if not greeting:
             sys.exit(f"{binary} did not start")
@@ -148,8 +152,73 @@ def changes(before, after):
                 yield f"{name}: {column}: {old} -> {new}"
 
 
+def needs_of(qemu, folder):
+    """Feature → those without which this QEMU switches it off: all are switched on, then one after another off."""
+    spelled = dictionary(folder) or {}
+    properties = {}
+    for name, value in (qemu.expand(BARE_MODEL) or {}).items():
+        if isinstance(value, bool) and name in spelled:
+            properties.setdefault(spelled[name], []).append(name)
+    everything = {name: True for names in properties.values() for name in names}
+    at_most = set(features_of(qemu.expand(BARE_MODEL, **everything) or {}, spelled))
+    needs = {}
+    for feature, names in properties.items():
+        left = features_of(qemu.expand(BARE_MODEL, **{**everything, **{name: False for name in names}}) or {}, spelled)
+        for lost in at_most - set(left) - {feature}:
+            needs.setdefault(lost, set()).add(feature)
+    return needs
+
+
+class Table:
+    """A data file of the map: its leading comment, its columns and its rows by name."""
+
+    def __init__(self, path, columns, head=""):
+        self.path, self.columns, self.head = path, columns, head
+        if os.path.exists(path):
+            with open(path, encoding="utf-8") as file:
+                self.head = "".join(line for line in file if line.startswith("#"))
+        found = rows(path)
+        if found and found[0] != columns:
+            sys.exit(f"{path}: the columns are not the expected ones")
+        self.rows = {row[0]: row for row in found[1:]}
+
+    def write(self, names):
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        with open(self.path + ".new", "w", encoding="utf-8") as file:
+            file.write(self.head + "\t".join(self.columns) + "\n")
+            file.writelines("\t".join(self.rows[name]) + "\n" for name in names)
+        os.replace(self.path + ".new", self.path)
+
+
+def renew_models(qemu, folder, known, dry_run):
+    """What changed, a line each."""
+    table = Table(os.path.join(folder, "models.tsv"), COLUMNS, HEAD)
+    before = table.rows
+    table.rows = {**before, **models_of(qemu, known)}
+    listed = list(changes(before, table.rows))
+    if listed and not dry_run:
+        table.write(sorted(table.rows, key=order))
+    return listed
+
+
+def renew_needs(qemu, folder, known, dry_run):
+    """What changed, a line each. The texts are people's: without the file there is nothing to renew."""
+    table = Table(os.path.join(folder, "about.tsv"), ABOUT_COLUMNS)
+    listed = []
+    needs = needs_of(qemu, known) if table.rows else {}
+    for name, row in table.rows.items():
+        old = set(row[3].split(",")) - {"-"}
+        new = old | needs.get(name, set())
+        if new != old:
+            listed.append(f"{name}: needs: " + " ".join(f"+{one}" for one in sorted(new - old)))
+            row[3] = ",".join(sorted(new))
+    if listed and not dry_run:
+        table.write(table.rows)
+    return listed
+
+
 def main():
-    parser = argparse.ArgumentParser(description="Renews the CPU models of the map from a QEMU.")
+    parser = argparse.ArgumentParser(description="Renews the CPU models of the map, and which features need which, from a QEMU.")
     parser.add_argument("qemu", help="path of a QEMU binary")
     parser.add_argument("--output", default=HERE, metavar="FOLDER", help="the map's folder (default: where this program is)")
     parser.add_argument("--dry-run", action="store_true", help="only print what would change")
@@ -158,27 +227,17 @@ def main():
     qemu = Qemu(options.qemu)
     target = qemu.call("query-target")["arch"]
     if target not in ARCHES:
+        qemu.quit()
         sys.exit(f"models of {target} are not supported by the map: QEMU cannot expand them")
     folder = os.path.join(options.output, ARCHES[target])
-    path = os.path.join(folder, "models.tsv")
-    found = rows(path)
-    if found and found[0] != COLUMNS:
-        sys.exit(f"{path}: the columns are not the expected ones")
-    before = {row[0]: row for row in found[1:]}
-    # The dictionary is the tree's own, wherever the models are written.
-    after = {**before, **models_of(qemu, os.path.join(HERE, ARCHES[target]))}
+    # The dictionary is the tree's own, wherever the tables are written.
+    known = os.path.join(HERE, ARCHES[target])
+    listed = renew_models(qemu, folder, known, options.dry_run) + renew_needs(qemu, folder, known, options.dry_run)
     qemu.quit()
-    listed = list(changes(before, after))
     for line in listed:
         print(line)
     version = ".".join(str(qemu.version[part]) for part in ("major", "minor", "micro"))
-    print(f"QEMU {version}: {len(after)} models of {ARCHES[target]}, {len(listed)} changes")
-    if listed and not options.dry_run:
-        os.makedirs(folder, exist_ok=True)
-        with open(path + ".new", "w", encoding="utf-8") as file:
-            file.write(HEAD + "\t".join(COLUMNS) + "\n")
-            file.writelines("\t".join(after[name]) + "\n" for name in sorted(after, key=order))
-        os.replace(path + ".new", path)
+    print(f"QEMU {version}, {ARCHES[target]}: {len(listed)} changes")
 
 
 if __name__ == "__main__":
