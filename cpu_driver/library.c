@@ -34,7 +34,9 @@ dictionary_free(gpointer data)
 {
     InvDictionary *dictionary = data;
 
+    inv_cpu_basis_free(dictionary->basis);
     inv_cpu_decoder_free(dictionary->decoder);
+    inv_cpu_about_free(dictionary->about);
     inv_cpu_models_free(dictionary->models);
     inv_cpu_map_free(dictionary->map);
     inv_feature_names_free(dictionary->names);
@@ -51,13 +53,17 @@ load(const char *folder, const char *const *arches, GError **error)
     dictionary->names = inv_feature_names_new();
     dictionary->map = inv_cpu_map_load(folder, arches[0], error);
     dictionary->models = dictionary->map ? inv_cpu_models_load(folder, arches[0], error) : NULL;
-    if (!dictionary->models)
+    dictionary->about = dictionary->models ? inv_cpu_about_load(folder, arches[0], error) : NULL;
+    if (!dictionary->about)
         return NULL;
     dictionary->has_features = inv_cpu_map_size(dictionary->map) > 0;
     if (!dictionary->has_features)
         return g_steal_pointer(&dictionary);
     dictionary->decoder = inv_cpu_decoder_new(folder, dictionary->map, dictionary->models, dictionary->names, error);
-    return dictionary->decoder ? g_steal_pointer(&dictionary) : NULL;
+    if (!dictionary->decoder)
+        return NULL;
+    dictionary->basis = inv_cpu_basis_of_map(dictionary->decoder, arches[0]);
+    return g_steal_pointer(&dictionary);
 }
 
 static const InvDictionary *

@@ -2,7 +2,9 @@
 #pragma once
 
 #include "cpu_driver/decode.h"
+#include "cpu_driver/description.h"
 #include "cpu_driver/invar-cpu.h"
+#include "cpu_map/cpu_about.h"
 
 #include <glib.h>
 
@@ -20,7 +22,9 @@ typedef struct {
     InvCpuMap *map;
     InvCpuModels *models;
     InvFeatureNames *names;
-    InvCpuDecoder *decoder;    /* NULL: only QEMU tells the features of a processor */
+    InvCpuAbout *about;
+    InvCpuDecoder *decoder;    /* NULL, as the next: only QEMU tells the features of a processor */
+    InvCpuBasis *basis;
 } InvDictionary;
 
 struct InvarCpuContext {
@@ -28,7 +32,7 @@ struct InvarCpuContext {
     char *folder;
     GMutex lock;
     GPtrArray *dictionaries; /* of InvDictionary, owned; guarded by the lock, its members are not */
-    GHashTable *explained;   /* "arch feature" → owned facts of library_explain.c; guarded by the lock */
+    GHashTable *explained;   /* a feature's name → owned facts of library_explain.c, NULL: none yet; guarded by the lock */
 };
 
 /* Handles that outlive the caller's own reference keep it. */
@@ -54,6 +58,7 @@ struct InvarCpu {
     guint phys_bits, level, xlevel;        /* 0: not known */
     GPtrArray *notes;         /* of char *, owned, NULL at the end when sealed */
     const char **expanded;    /* made when first asked for; of names that are interned */
+    InvCpuDescription *description; /* likewise, for comparisons; NULL for one that follows its host */
 };
 
 /* Everything is read into one of these; what is left NULL or 0 is not known. */
@@ -61,6 +66,12 @@ InvarCpu *inv_library_cpu_new(InvarCpuContext *context, const InvDictionary *dic
 InvarCpu *inv_library_cpu_ref(const InvarCpu *cpu);
 void inv_library_cpu_note(InvarCpu *cpu, const char *format, ...) G_GNUC_PRINTF(2, 3);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvarCpu, invar_cpu_unref)
+
+/*
+ * What the algebra makes of it, kept by the CPU. VIR_ERR_NO_SUPPORT: an architecture without a dictionary;
+ * VIR_ERR_INVALID_ARG: it follows its host.
+ */
+const InvCpuDescription *inv_library_description(const InvarCpu *cpu, GError **error);
 
 /*
  * The CPU that a <cpu> describes, or that a processor showed: both are taken over, also on failure.

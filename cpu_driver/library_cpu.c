@@ -40,6 +40,7 @@ invar_cpu_unref(InvarCpu *cpu)
     if (!cpu || !g_atomic_int_dec_and_test(&cpu->references))
         return;
     g_free(cpu->expanded);
+    inv_cpu_description_free(cpu->description);
     g_ptr_array_unref(cpu->notes);
     g_free(cpu->model);
     inv_feature_set_free(cpu->features);
@@ -262,6 +263,8 @@ inv_library_cpu_of_document(InvarCpuContext *context, InvarCpuFormat format, con
         return NULL;
     cpu = inv_library_cpu_new(context, dictionary, format, arch);
     cpu->document = g_steal_pointer(&mine);
+    g_free(cpu->document->arch);
+    cpu->document->arch = g_strdup(arch);
     if (!spell_features(cpu, error) || !take_model(cpu, error) || !take_signature(cpu, error))
         return NULL;
     return g_steal_pointer(&cpu);
@@ -289,7 +292,24 @@ inv_library_cpu_of_seen(InvarCpuContext *context, InvarCpuFormat format, InvCpuS
     cpu->model_number = seen->model_number;
     cpu->stepping = seen->stepping;
     cpu->phys_bits = seen->phys_bits;
+    cpu->level = seen->level;
+    cpu->xlevel = seen->xlevel;
     return g_steal_pointer(&cpu);
+}
+
+const InvCpuDescription *
+inv_library_description(const InvarCpu *cpu, GError **error)
+{
+    InvarCpu *mine = (InvarCpu *)cpu;
+    const InvCpuBasis *basis = cpu->dictionary->basis;
+
+    if (!basis)
+        inv_error_set(error, VIR_ERR_NO_SUPPORT, "comparing CPUs of %s is not supported without QEMU, which alone knows their features", cpu->arch);
+    else if (cpu->follows_host)
+        inv_error_set(error, VIR_ERR_INVALID_ARG, "the <cpu> follows its host and describes none itself; give the host's description, or a model");
+    else if (!mine->description)
+        mine->description = cpu->seen ? inv_cpu_describe_machine(basis, cpu->seen, error) : inv_cpu_describe(basis, cpu->document, NULL, error);
+    return basis && !cpu->follows_host ? cpu->description : NULL;
 }
 
 InvarCpuFormat

@@ -7,9 +7,6 @@
 
 #include <string.h>
 
-/* The highest leaf of either range stands in EAX of its first. */
-#define LEAF_EXTENDED 0x80000000u
-
 typedef struct {
     InvarCpuContext *context;
     const char *default_arch; /* NULL: not said */
@@ -161,12 +158,9 @@ cpu_of_cpuid(InvarCpuContext *context, InvarCpuFormat format, const InvCpuidData
     const InvDictionary *dictionary = inv_library_dictionary(context, "x86_64", error);
     InvCpuSeen *seen = dictionary ? inv_cpu_seen_from_cpuid(dictionary->decoder, data, error) : NULL;
     g_autoptr(InvarCpu) cpu = seen ? inv_library_cpu_of_seen(context, format, seen, error) : NULL;
-    const InvCpuidLeaf *extended = inv_cpuid_data_leaf(data, LEAF_EXTENDED, 0);
 
     if (!cpu)
         return NULL;
-    cpu->level = inv_cpuid_data_leaf(data, 0, 0)->regs[INV_CPU_REGISTER_EAX];
-    cpu->xlevel = extended && extended->regs[INV_CPU_REGISTER_EAX] >= LEAF_EXTENDED ? extended->regs[INV_CPU_REGISTER_EAX] : 0;
     note_broken(cpu, data);
     if (!has_msrs(data, dictionary->map))
         inv_library_cpu_note(cpu, "no MSR of features was there to be read: what stands in MSRs (vmx-*, the bits of arch-capabilities) is not listed");
@@ -276,19 +270,13 @@ cpu_of_expansion(const Reading *reading, const InvJson *props, const char *model
     const char *arch = guess_arch(reading, props, model, error);
     const InvDictionary *dictionary = arch ? inv_library_dictionary(reading->context, arch, error) : NULL;
     InvCpuSeen *seen;
-    InvarCpu *cpu;
 
     if (!dictionary)
         return NULL;
     if (!dictionary->has_features)
         return cpu_of_props(reading, arch, props, model, error);
     seen = inv_cpu_seen_from_expansion(dictionary->decoder, props, error);
-    cpu = seen ? inv_library_cpu_of_seen(reading->context, INVAR_CPU_FORMAT_QMP, seen, error) : NULL;
-    if (!cpu)
-        return NULL;
-    cpu->level = (guint)CLAMP(inv_json_get_int(props, "level", 0), 0, G_MAXINT32);
-    cpu->xlevel = (guint)MIN(inv_json_get_uint(props, "xlevel", 0), G_MAXUINT32);
-    return cpu;
+    return seen ? inv_library_cpu_of_seen(reading->context, INVAR_CPU_FORMAT_QMP, seen, error) : NULL;
 }
 
 static gboolean
