@@ -10,10 +10,13 @@
 
 G_BEGIN_DECLS
 
+typedef struct InvarCpuContext InvarCpuContext; /* cpu_driver/invar-cpu.h */
+
 /* One run of the program: what the global options chose, and the connection once a command needs it. */
 struct InvCli {
     InvTarget *target;
     InvRpcConnection *connection; /* NULL: not connected (yet, or any more) */
+    InvarCpuContext *dictionary;  /* NULL: no command has needed it; see cli/cpu_document.h */
     gboolean read_only;
     gboolean json;
     gboolean quiet;
@@ -74,7 +77,12 @@ void inv_cli_disconnect(InvCli *cli);
 gboolean inv_cli_call(InvCli *cli, guint32 procedure, gpointer args, gpointer ret, GError **error);
 gboolean inv_cli_call_invar(InvCli *cli, guint32 procedure, gpointer args, gpointer ret, GError **error);
 
-/* A file's text, "-" for standard input; at most INV_CLI_FILE_MAX bytes, without NULs. NULL on error. */
+/* A file's text, "-" for standard input; at most @max bytes, without NULs. NULL on error. */
+char *inv_cli_read_text(const char *path, gsize max, GError **error);
+/* What is held of a file with CPUs at a time: some 20,000 hosts' <cpu>. */
+#define INV_CLI_CPUS_MAX (64u * 1024 * 1024)
+
+/* The same, of one document for the daemon. */
 #define INV_CLI_FILE_MAX (4u * 1024 * 1024)
 char *inv_cli_read_file(const char *path, GError **error);
 

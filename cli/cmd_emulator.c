@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The emulators of the host, as probing found them. */
 #include "cli/commands.h"
+#include "cli/cpu_probe.h"
 #include "cli/domain_ref.h"
 #include "cli/name_order.h"
 #include "cli/table.h"
@@ -24,20 +25,6 @@ static const InvOption emulators_options[] = {
     INV_VALUE("arch", INV_COMPLETE_NONE, "with --models: architecture, when no path is given"),
     { NULL },
 };
-
-/* A bare name is looked for in PATH, as the shell would; the daemon wants a path. */
-static char *
-emulator_path(const char *name)
-{
-    char *found;
-
-    if (!name || *name == '/')
-        return g_strdup(name);
-    if (strchr(name, '/'))
-        return g_canonicalize_filename(name, NULL);
-    found = g_find_program_in_path(name);
-    return found ? found : g_strdup(name);
-}
 
 static int
 compare_machines(const void *a, const void *b)
@@ -312,7 +299,7 @@ run_models(InvCli *cli, const InvArgs *args, char *path, GError **error)
 static int
 run_emulators(InvCli *cli, const InvArgs *args, GError **error)
 {
-    g_autofree char *path = emulator_path(inv_args_string(args, "path"));
+    g_autofree char *path = inv_cpu_probe_path(inv_args_string(args, "path"));
     static const char *const model_options[] = { "machine", "accel", "arch" };
     invar_list_emulators_args call = { .path = path ? &path : NULL,
                                        .flags = inv_args_flag(args, "refresh") ? INVAR_EMULATORS_REFRESH : 0 };

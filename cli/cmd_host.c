@@ -50,15 +50,15 @@ run_capabilities(InvCli *cli, const InvArgs *args, GError **error)
 static const InvOption domcapabilities_options[] = {
     INV_VALUE("virttype", INV_COMPLETE_VIRTTYPE, "virtualization type (/domain/@type)"),
     INV_VALUE("emulatorbin", INV_COMPLETE_FILE, "path to emulator binary (/domain/devices/emulator)"),
-    INV_VALUE("arch", INV_COMPLETE_NONE, "domain architecture (/domain/os/type/@arch)"),
+    INV_VALUE("arch", INV_COMPLETE_ARCH, "domain architecture (/domain/os/type/@arch)"),
     INV_VALUE("machine", INV_COMPLETE_NONE, "machine type (/domain/os/type/@machine)"),
     { NULL },
 };
 
-static int
-run_domcapabilities(InvCli *cli, const InvArgs *args, GError **error)
+char *
+inv_domain_capabilities(InvCli *cli, const InvArgs *args, const char *emulator_option, GError **error)
 {
-    char *emulator = (char *)inv_args_string(args, "emulatorbin");
+    char *emulator = (char *)inv_args_string(args, emulator_option);
     char *arch = (char *)inv_args_string(args, "arch");
     char *machine = (char *)inv_args_string(args, "machine");
     char *virttype = (char *)inv_args_string(args, "virttype");
@@ -71,8 +71,16 @@ run_domcapabilities(InvCli *cli, const InvArgs *args, GError **error)
     g_auto(remote_connect_get_domain_capabilities_ret) ret = { 0 };
 
     if (!inv_cli_call(cli, REMOTE_PROC_CONNECT_GET_DOMAIN_CAPABILITIES, &call, &ret, error))
-        return inv_cli_fail(cli, "failed to get emulator capabilities");
-    return show_document(cli, ret.capabilities);
+        return NULL;
+    return g_strdup(ret.capabilities);
+}
+
+static int
+run_domcapabilities(InvCli *cli, const InvArgs *args, GError **error)
+{
+    g_autofree char *xml = inv_domain_capabilities(cli, args, "emulatorbin", error);
+
+    return xml ? show_document(cli, xml) : inv_cli_fail(cli, "failed to get emulator capabilities");
 }
 
 static int

@@ -2,7 +2,6 @@
 /* What a guest's CPU will be, why, and what it was promised. */
 #include "cli/commands.h"
 #include "cli/domain_ref.h"
-#include "cli/table.h"
 #include "cli/text.h"
 #include "cli/verdict_view.h"
 #include "util/error.h"
@@ -12,7 +11,6 @@
 
 INV_RPC_AUTOCLEAN(invar_verdict_xml_ret)
 INV_RPC_AUTOCLEAN(invar_verdict_domain_ret)
-INV_RPC_AUTOCLEAN(invar_explain_ret)
 INV_RPC_AUTOCLEAN(invar_get_record_ret)
 INV_RPC_AUTOCLEAN(invar_reopen_record_ret)
 
@@ -80,103 +78,6 @@ run_verdict(InvCli *cli, const InvArgs *args, GError **error)
     }
     g_propagate_error(error, g_steal_pointer(&cause));
     return INV_EXIT_ERROR;
-}
-
-static const char *
-answer_word(int answer)
-{
-    return answer < 0 ? "not known" : answer ? "yes" : "no";
-}
-
-static int
-explain_json(const invar_explain_ret *ret)
-{
-    InvJson *json = inv_json_new_object();
-    InvJson *layers = inv_json_new_array();
-    InvJson *models = inv_json_new_array();
-
-    inv_json_object_set_string(json, "feature", ret->feature);
-    inv_json_object_set_string(json, "qemu", ret->qemu);
-    inv_json_object_set_string(json, "bit", ret->bit);
-    inv_json_object_set(json, "migratable", ret->migratable < 0 ? inv_json_new_null() : inv_json_new_boolean(ret->migratable > 0));
-    for (guint i = 0; i < ret->layers.layers_len; i++) {
-        const invar_layer_answer *layer = &ret->layers.layers_val[i];
-        InvJson *object = inv_json_new_object();
-
-        inv_json_object_set_string(object, "layer", inv_view_layer(layer->layer));
-        inv_json_object_set(object, "answer", layer->answer < 0 ? inv_json_new_null() : inv_json_new_boolean(layer->answer > 0));
-        inv_json_object_set_string(object, "text", layer->text);
-        inv_json_array_add(layers, object);
-    }
-    for (guint i = 0; i < ret->models.models_len; i++)
-        inv_json_array_add_string(models, ret->models.models_val[i]);
-    inv_json_object_set(json, "layers", layers);
-    inv_json_object_set(json, "models", models);
-    return inv_cli_print_json(json);
-}
-
-static void
-explain_print(const invar_explain_ret *ret, guint width)
-{
-    enum { LABEL = 16 };
-    g_autoptr(InvTable) table = inv_table_new("Layer", "Gives it", "Why", NULL);
-    g_autofree char *text = NULL;
-    g_autoptr(GString) models = g_string_new(NULL);
-    g_autofree char *escaped = NULL;
-    g_auto(GStrv) lines = NULL;
-
-    inv_cli_print_field(LABEL, "Feature", "%s", ret->feature);
-    inv_cli_print_field(LABEL, "QEMU's name", "%s", ret->qemu);
-    if (*ret->bit)
-        inv_cli_print_field(LABEL, "Bit", "%s", ret->bit);
-    inv_cli_print_field(LABEL, "Can migrate", "%s", answer_word(ret->migratable));
-    for (guint i = 0; i < ret->layers.layers_len; i++) {
-        const invar_layer_answer *layer = &ret->layers.layers_val[i];
-
-        inv_table_add(table, inv_view_layer(layer->layer), answer_word(layer->answer), layer->text, NULL);
-    }
-    text = inv_table_format(table, TRUE, width);
-    inv_cli_print("\n%s", text);
-    for (guint i = 0; i < ret->models.models_len; i++)
-        g_string_append_printf(models, "%s%s", i ? " " : "", ret->models.models_val[i]);
-    escaped = inv_text_escape(models->str, INV_TEXT_LINE);
-    lines = inv_text_wrap(ret->models.models_len ? escaped : "none of this machine's", width - 4);
-    inv_cli_print("\nModels that have it (%u):\n", ret->models.models_len);
-    for (char **line = lines; *line; line++)
-        inv_cli_print("    %s\n", *line);
-}
-
-static const InvOption explain_options[] = {
-    INV_DATA("feature", INV_COMPLETE_NONE, "a CPU feature, in libvirt's or QEMU's spelling"),
-    INV_VALUE("emulator", INV_COMPLETE_FILE, "path to the emulator (default: the best one for the architecture)"),
-    INV_VALUE("arch", INV_COMPLETE_NONE, "architecture (default: the host's)"),
-    INV_VALUE("machine", INV_COMPLETE_NONE, "machine type (default: the emulator's default)"),
-    INV_VALUE("virttype", INV_COMPLETE_VIRTTYPE, "kvm or qemu (default: kvm where it works)"),
-    { NULL },
-};
-
-static int
-run_cpu_explain(InvCli *cli, const InvArgs *args, GError **error)
-{
-    char *emulator = (char *)inv_args_string(args, "emulator");
-    char *arch = (char *)inv_args_string(args, "arch");
-    char *machine = (char *)inv_args_string(args, "machine");
-    char *virttype = (char *)inv_args_string(args, "virttype");
-    invar_explain_args call = {
-        .feature = (char *)inv_args_string(args, "feature"),
-        .emulator = emulator ? &emulator : NULL,
-        .arch = arch ? &arch : NULL,
-        .machine = machine ? &machine : NULL,
-        .virttype = virttype ? &virttype : NULL,
-    };
-    g_auto(invar_explain_ret) ret = { 0 };
-
-    if (!inv_cli_call_invar(cli, INVAR_PROC_EXPLAIN, &call, &ret, error))
-        return inv_cli_fail(cli, "Failed to explain feature '%s'", call.feature);
-    if (cli->json)
-        return explain_json(&ret);
-    explain_print(&ret, inv_text_terminal_width());
-    return INV_EXIT_OK;
 }
 
 static const InvOption record_options[] = { INV_DOMAIN(INV_COMPLETE_DOMAIN), { NULL } };
@@ -307,10 +208,6 @@ run_cpu_reopen(InvCli *cli, const InvArgs *args, GError **error)
 }
 
 const InvCommand inv_promise_commands[] = {
-    { "cpu-explain", "where a CPU feature is and is not available, layer by layer",
-      "Tell which of hardware, kernel, QEMU and machine type give a CPU feature, which\n"
-      "bit of CPUID or MSR it is, and which models have it.",
-      explain_options, run_cpu_explain, FALSE },
     { "cpu-record", "the CPU that a domain's guest was promised",
       "Show the record that every start of the domain is held to: machine, model, and\nevery feature on or off.", record_options,
       run_cpu_record, FALSE },

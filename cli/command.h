@@ -36,6 +36,7 @@ typedef enum {
     INV_COMPLETE_EVENT,
     INV_COMPLETE_SHUTDOWN_MODE,
     INV_COMPLETE_VIRTTYPE,
+    INV_COMPLETE_ARCH,
 } InvCompletion;
 
 typedef struct {

@@ -9,6 +9,7 @@ const InvCommandGroup inv_command_groups[] = {
     { "Host and Hypervisor", "host", inv_host_commands },
     { "Fitness of this Host", "validate", inv_validate_commands },
     { "CPU Models", "cpu", inv_cpu_commands },
+    { "CPU Algebra", "algebra", inv_algebra_commands },
     { "Emulators", "emulator", inv_emulator_commands },
     { "CPU Promises", "promise", inv_promise_commands },
     { "Revisions", "revision", inv_revision_commands },

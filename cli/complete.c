@@ -60,6 +60,7 @@ add_values(InvCli *cli, GPtrArray *found, const char *prefix, InvCompletion kind
 {
     static const char *const modes[] = { "acpi", "agent", "initctl", "paravirt", "signal", NULL };
     static const char *const virttypes[] = { "kvm", "qemu", NULL };
+    static const char *const archs[] = { "aarch64", "armv7l", "i686", "ppc64", "ppc64le", "riscv64", "s390x", "x86_64", NULL };
 
     switch (kind) {
     case INV_COMPLETE_NONE:
@@ -95,6 +96,9 @@ add_values(InvCli *cli, GPtrArray *found, const char *prefix, InvCompletion kind
         break;
     case INV_COMPLETE_VIRTTYPE:
         add_words(found, prefix, virttypes);
+        break;
+    case INV_COMPLETE_ARCH:
+        add_words(found, prefix, archs);
         break;
     }
 }
@@ -165,7 +169,7 @@ inv_complete(InvCli *cli, const char *const *words, gboolean *files)
         else if (*words[last] == '-')
             add_options(command, found, words[last], given);
         for (const InvOption *next = command->options; !option && *words[last] != '-' && next && next->name; next++) {
-            if (next->positional && !g_hash_table_contains(given, next->name)) {
+            if ((next->positional || next->type == INV_OPTION_REST) && !g_hash_table_contains(given, next->name)) {
                 option = next;
                 add_values(cli, found, words[last], next->complete, files);
             }

@@ -63,7 +63,7 @@ inv_cli_call_invar(InvCli *cli, guint32 procedure, gpointer args, gpointer ret, 
 }
 
 char *
-inv_cli_read_file(const char *path, GError **error)
+inv_cli_read_text(const char *path, gsize max, GError **error)
 {
     g_autoptr(GString) text = g_string_new(NULL);
     gboolean standard = !strcmp(path, "-");
@@ -75,7 +75,7 @@ inv_cli_read_file(const char *path, GError **error)
         inv_error_set_errno(error, failed, "Failed to open file '%s'", path);
         return NULL;
     }
-    while (!failed && text->len <= INV_CLI_FILE_MAX) {
+    while (!failed && text->len <= max) {
         gssize got = read(fd, buffer, sizeof(buffer));
 
         if (got == 0)
@@ -89,12 +89,18 @@ inv_cli_read_file(const char *path, GError **error)
         close(fd);
     if (failed)
         inv_error_set_errno(error, failed, "Failed to read file '%s'", path);
-    else if (text->len > INV_CLI_FILE_MAX)
-        inv_error_set(error, VIR_ERR_INVALID_ARG, "the file '%s' is larger than %u bytes, the most that a document may have", path,
-                      INV_CLI_FILE_MAX);
+    else if (text->len > max)
+        inv_error_set(error, VIR_ERR_INVALID_ARG, "the file '%s' is larger than %zu bytes, the most that a document may have", path,
+                      max);
     else if (strlen(text->str) != text->len)
         inv_error_set(error, VIR_ERR_INVALID_ARG, "the file '%s' is not text: it has a NUL byte at %zu", path, strlen(text->str));
     else
         return g_string_free(g_steal_pointer(&text), FALSE);
     return NULL;
+}
+
+char *
+inv_cli_read_file(const char *path, GError **error)
+{
+    return inv_cli_read_text(path, INV_CLI_FILE_MAX, error);
 }

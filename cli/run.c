@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli/cli.h"
+#include "cpu_driver/invar-cpu.h"
 #include "util/error.h"
 
 #include <stdio.h>
@@ -60,5 +61,6 @@ inv_cli_clear(InvCli *cli)
 {
     inv_cli_disconnect(cli);
     g_clear_pointer(&cli->target, inv_target_free);
+    g_clear_pointer(&cli->dictionary, invar_cpu_context_free);
     g_clear_pointer(&cli->headline, g_free);
 }

@@ -133,3 +133,35 @@ inv_xml_part_cpus(const char *text, const char *source, GError **error)
     g_ptr_array_add(found, NULL);
     return (char **)g_ptr_array_steal(found, NULL);
 }
+
+static void
+collect_models(GPtrArray *found, const xmlNode *node, gboolean all, guint depth)
+{
+    for (; node && depth < DEEPEST; node = node->next) {
+        xmlChar *usable = is_element(node, "model") ? xmlGetProp(node, (const xmlChar *)"usable") : NULL;
+
+        if (usable && (all || !strcmp((const char *)usable, "yes"))) {
+            xmlChar *name = xmlNodeGetContent(node);
+
+            g_ptr_array_add(found, g_strdup((const char *)name));
+            xmlFree(name);
+        } else if (node->type == XML_ELEMENT_NODE && !usable) {
+            collect_models(found, node->children, all, depth + 1);
+        }
+        xmlFree(usable);
+    }
+}
+
+char **
+inv_xml_part_models(const char *domain_capabilities, gboolean all, GError **error)
+{
+    g_autoptr(xmlDoc) doc = parse(domain_capabilities, "the domain capabilities", error);
+    GPtrArray *found;
+
+    if (!doc)
+        return NULL;
+    found = g_ptr_array_new();
+    collect_models(found, xmlDocGetRootElement(doc), all, 0);
+    g_ptr_array_add(found, NULL);
+    return (char **)g_ptr_array_free(found, FALSE);
+}

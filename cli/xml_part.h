@@ -18,4 +18,10 @@ char *inv_xml_part_title(const char *domain_xml);
  */
 char **inv_xml_part_cpus(const char *text, const char *source, GError **error);
 
+/*
+ * The names of the CPU models that domain capabilities list, in their order, without those that the
+ * host cannot run unless @all. NULL-terminated, owned by the caller. NULL: VIR_ERR_XML_ERROR.
+ */
+char **inv_xml_part_models(const char *domain_capabilities, gboolean all, GError **error);
+
 G_END_DECLS
