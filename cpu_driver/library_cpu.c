@@ -258,13 +258,16 @@ inv_library_cpu_of_document(InvarCpuContext *context, InvarCpuFormat format, con
     g_autoptr(InvCpu) mine = document;
     const InvDictionary *dictionary = inv_library_dictionary(context, arch, error);
     g_autoptr(InvarCpu) cpu = NULL;
+    char *before;
 
     if (!dictionary)
         return NULL;
     cpu = inv_library_cpu_new(context, dictionary, format, arch);
     cpu->document = g_steal_pointer(&mine);
-    g_free(cpu->document->arch);
+    /* @arch may be the document's own. */
+    before = cpu->document->arch;
     cpu->document->arch = g_strdup(arch);
+    g_free(before);
     if (!spell_features(cpu, error) || !take_model(cpu, error) || !take_signature(cpu, error))
         return NULL;
     return g_steal_pointer(&cpu);
