@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cpu_driver/cpuid_data.h"
 
+#include "cpu_map/machine_msr.h"
 #include "util/error.h"
 
 #include <string.h>
@@ -18,11 +19,25 @@ typedef struct {
 typedef struct {
     guint64 key; /* leaf and subleaf */
     InvCpuidLeaf leaf;
+    guint32 common[4]; /* bits that all CPUs have */
 } Leaf;
 
 struct InvCpuidData {
     GHashTable *leaves; /* set of Leaf, owned */
     GHashTable *msrs;   /* set of Msr, owned */
+};
+
+/* Intel SDM, appendix A.3 to A.5: the low half are bits that must be 1, the high half those that may be. */
+static const guint32 vmx_controls[] = { 0x48b, 0x48d, 0x48e, 0x48f, 0x490 };
+
+/* Which feature says that the processor has an MSR. A hypervisor may answer for one that is not there. */
+static const struct {
+    guint32 first, last;
+    const char *feature;
+} msr_owners[] = {
+    { 0xcf, 0xcf, "core-capability" },
+    { 0x10a, 0x10a, "arch-capabilities" },
+    { 0x480, 0x491, "vmx" },
 };
 
 static guint64
@@ -67,6 +82,7 @@ inv_cpuid_data_add(InvCpuidData *data, const InvCpuidLeaf *leaf, GError **error)
     added = g_new0(Leaf, 1);
     added->key = leaf_key(leaf->leaf, leaf->subleaf);
     added->leaf = *leaf;
+    memcpy(added->common, leaf->regs, sizeof(added->common));
     g_hash_table_add(data->leaves, added);
     return TRUE;
 }
@@ -91,11 +107,18 @@ inv_cpuid_data_add_msr(InvCpuidData *data, guint32 index, guint64 value, GError 
     return TRUE;
 }
 
+static Leaf *
+find_leaf(const InvCpuidData *data, guint32 leaf, guint32 subleaf)
+{
+    guint64 key = leaf_key(leaf, subleaf);
+
+    return g_hash_table_lookup(data->leaves, &key);
+}
+
 const InvCpuidLeaf *
 inv_cpuid_data_leaf(const InvCpuidData *data, guint32 leaf, guint32 subleaf)
 {
-    guint64 key = leaf_key(leaf, subleaf);
-    const Leaf *found = g_hash_table_lookup(data->leaves, &key);
+    const Leaf *found = find_leaf(data, leaf, subleaf);
 
     return found ? &found->leaf : NULL;
 }
@@ -111,6 +134,61 @@ inv_cpuid_data_msr(const InvCpuidData *data, guint32 index, guint64 *value)
     return found != NULL;
 }
 
+/* The highest leaf of the range that @leaf is in, as the CPU itself says; 0: it has no such range. */
+static guint32
+highest_leaf(const InvCpuidData *data, guint32 leaf)
+{
+    const Leaf *first = find_leaf(data, leaf & 0xffff0000u, 0);
+
+    return first ? first->leaf.regs[INV_CPU_REGISTER_EAX] : 0;
+}
+
+static gboolean
+is_same_vendor(const Leaf *a, const Leaf *b)
+{
+    return memcmp(&a->leaf.regs[INV_CPU_REGISTER_EBX], &b->leaf.regs[INV_CPU_REGISTER_EBX], 3 * sizeof(guint32)) == 0;
+}
+
+gboolean
+inv_cpuid_data_merge(InvCpuidData *data, const InvCpuidData *other, guint number, GError **error)
+{
+    const Leaf *first = find_leaf(data, 0, 0), *second = find_leaf(other, 0, 0);
+    GHashTableIter iter;
+    gpointer key;
+
+    if (first && second && !is_same_vendor(first, second))
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "CPU %u is of another vendor than the first; give one machine only", number);
+    g_hash_table_iter_init(&iter, data->leaves);
+    while (g_hash_table_iter_next(&iter, &key, NULL)) {
+        Leaf *leaf = key;
+        const Leaf *same = find_leaf(other, leaf->leaf.leaf, leaf->leaf.subleaf);
+
+        if (!same && !leaf->leaf.subleaf && (!second || highest_leaf(other, leaf->leaf.leaf) >= leaf->leaf.leaf))
+            return inv_error_set(error, VIR_ERR_INVALID_ARG, "CPU %u lacks leaf 0x%08x, which the first has; is the dump cut off?", number,
+                                 leaf->leaf.leaf);
+        for (guint i = 0; i < G_N_ELEMENTS(leaf->common); i++)
+            leaf->common[i] &= same ? same->leaf.regs[i] : 0;
+    }
+    return TRUE;
+}
+
+/*
+ * The bits of an MSR as features have them. A VMX control is one that may be 1 and need not; libvirt's
+ * <cpudata> gives these already so, in the low half, which hardware cannot: what must be 1 may be 1.
+ */
+static guint64
+msr_features(const InvCpuidData *data, guint32 index)
+{
+    guint64 value = 0;
+
+    inv_cpuid_data_msr(data, index, &value);
+    for (guint i = 0; i < G_N_ELEMENTS(vmx_controls); i++) {
+        if (index == vmx_controls[i] && value >> 32)
+            return value >> 32 & ~value;
+    }
+    return value;
+}
+
 InvFeatureSet *
 inv_cpuid_data_features(const InvCpuidData *data, const InvCpuMap *map, InvFeatureNames *names)
 {
@@ -118,21 +196,52 @@ inv_cpuid_data_features(const InvCpuidData *data, const InvCpuMap *map, InvFeatu
 
     for (guint i = 0; i < inv_cpu_map_size(map); i++) {
         const InvCpuMapFeature *feature = inv_cpu_map_at(map, i);
-        const InvCpuidLeaf *leaf;
-        guint64 value = 0;
+        const Leaf *leaf;
+        guint64 value;
 
         if (!feature->mask)
             continue;
         if (feature->is_msr) {
-            inv_cpuid_data_msr(data, feature->leaf, &value);
+            value = msr_features(data, feature->leaf);
         } else {
-            leaf = inv_cpuid_data_leaf(data, feature->leaf, feature->subleaf);
-            value = leaf ? leaf->regs[feature->reg] : 0;
+            leaf = find_leaf(data, feature->leaf, feature->subleaf);
+            value = leaf ? leaf->common[feature->reg] : 0;
         }
         if ((value & feature->mask) == feature->mask)
             inv_feature_set_add(set, feature->name);
     }
     return set;
+}
+
+/* Does @data say that the processor has the MSR? */
+static gboolean
+has_msr(const InvCpuidData *data, const InvCpuMap *map, guint32 index)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(msr_owners); i++) {
+        const InvCpuMapFeature *owner = inv_cpu_map_find(map, msr_owners[i].feature);
+        const Leaf *leaf = owner ? find_leaf(data, owner->leaf, owner->subleaf) : NULL;
+
+        if (index >= msr_owners[i].first && index <= msr_owners[i].last)
+            return leaf && (leaf->common[owner->reg] & owner->mask);
+    }
+    return FALSE;
+}
+
+guint
+inv_cpuid_data_add_machine_msrs(InvCpuidData *data, const InvCpuMap *map)
+{
+    g_autoptr(InvMachineMsrs) msrs = inv_machine_msrs_open(INV_MACHINE_MSRS_PATH);
+    guint added = 0;
+
+    for (guint i = 0; msrs && i < inv_cpu_map_size(map); i++) {
+        const InvCpuMapFeature *feature = inv_cpu_map_at(map, i);
+        guint64 value;
+
+        if (feature->is_msr && !inv_cpuid_data_msr(data, feature->leaf, &value) && has_msr(data, map, feature->leaf) &&
+            inv_machine_msrs_read(msrs, feature->leaf, &value))
+            added += inv_cpuid_data_add_msr(data, feature->leaf, value, NULL) ? 1 : 0;
+    }
+    return added;
 }
 
 #if defined(__x86_64__) || defined(__i386__)

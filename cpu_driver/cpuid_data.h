@@ -35,20 +35,38 @@ gboolean inv_cpuid_data_add_msr(InvCpuidData *data, guint32 index, guint64 value
 const InvCpuidLeaf *inv_cpuid_data_leaf(const InvCpuidData *data, guint32 leaf, guint32 subleaf);
 gboolean inv_cpuid_data_msr(const InvCpuidData *data, guint32 index, guint64 *value);
 
-/* Every feature of the map whose bits are all there. Owned by the caller. */
+/*
+ * Another CPU of the same machine: a feature counts only if every CPU has it, since a guest's CPU may
+ * run on any (hybrid chips). What inv_cpuid_data_leaf() gives stays the first CPU's. @other is only
+ * read. VIR_ERR_INVALID_ARG: it is of another vendor, or lacks a leaf that the first has and itself
+ * says it has.
+ */
+gboolean inv_cpuid_data_merge(InvCpuidData *data, const InvCpuidData *other, guint number, GError **error);
+
+/*
+ * Every feature of the map whose bits are all there. Controls of VMX count when the processor allows
+ * them and does not demand them, as QEMU takes them. Owned by the caller.
+ */
 InvFeatureSet *inv_cpuid_data_features(const InvCpuidData *data, const InvCpuMap *map, InvFeatureNames *names);
 
 /*
- * Reads either libvirt's <cpudata> XML or the text of `cpuid -r` (of which the first CPU counts),
- * with MSRs as "0xINDEX: 0xVALUE" below a line "MSR:". The text is untrusted. Errors:
- * VIR_ERR_XML_ERROR or VIR_ERR_INVALID_ARG, with the line.
+ * Reads libvirt's <cpudata> XML, the text of `cpuid -r` (all CPUs, see inv_cpuid_data_merge()), with
+ * MSRs as "0xINDEX: 0xVALUE" below a line "MSR:", or what the witness prints in a guest: six numbers
+ * of eight hexadecimal digits a line, leaf, subleaf, EAX, EBX, ECX, EDX. The text is untrusted.
+ * Errors: VIR_ERR_XML_ERROR or VIR_ERR_INVALID_ARG, with the line.
  */
 InvCpuidData *inv_cpuid_data_parse(const char *text, gsize length, GError **error);
 
 /*
  * What the CPUID instruction of the processor that runs this says, every leaf and subleaf up to the
- * highest; MSRs are the kernel's to read. NULL on another architecture than x86.
+ * highest. NULL on another architecture than x86.
  */
 InvCpuidData *inv_cpuid_data_of_this_machine(void);
+/*
+ * Adds the MSRs in which @map has features, as far as @data says that the processor has them and the
+ * kernel lets them be read (cpu_map/machine_msr.h): it does root, with the driver msr. Without, what
+ * only an MSR tells counts as not there. Returns how many were added.
+ */
+guint inv_cpuid_data_add_machine_msrs(InvCpuidData *data, const InvCpuMap *map);
 
 G_END_DECLS

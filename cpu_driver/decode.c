@@ -17,9 +17,11 @@ typedef struct {
 
 typedef struct {
     char *vendor;
-    gint64 family, model_number; /* -1: any */
+    guint family;
+    guint model_first, model_last;
     guint stepping_first, stepping_last;
     char *feature;
+    char *why;
 } Erratum;
 
 struct InvCpuDecoder {
@@ -50,21 +52,32 @@ erratum_free(gpointer data)
 
     g_free(erratum->vendor);
     g_free(erratum->feature);
+    g_free(erratum->why);
     g_free(erratum);
 }
 
 static gboolean
-parse_number(const char *text, gint64 *value, GError **error)
+parse_number(const char *text, guint *value, GError **error)
 {
     guint64 number;
 
-    *value = -1;
-    if (strcmp(text, "-") == 0)
-        return TRUE;
     if (!g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT32, &number, NULL))
         return inv_error_set(error, VIR_ERR_CONF_SYNTAX, "'%s' is not a number", text);
-    *value = (gint64)number;
+    *value = (guint)number;
     return TRUE;
+}
+
+/* "3", "0-3", or "-" for any. */
+static gboolean
+parse_range(const char *text, guint *first, guint *last, GError **error)
+{
+    g_auto(GStrv) ends = g_strsplit(text, "-", 2);
+
+    *first = 0;
+    *last = G_MAXUINT;
+    if (strcmp(text, "-") == 0)
+        return TRUE;
+    return parse_number(ends[0], first, error) && parse_number(ends[1] ? ends[1] : ends[0], last, error);
 }
 
 static gboolean
@@ -72,23 +85,14 @@ add_erratum(char **columns, gpointer opaque, GError **error)
 {
     InvCpuDecoder *decoder = opaque;
     Erratum *erratum = g_new0(Erratum, 1);
-    g_auto(GStrv) ends = NULL;
-    gint64 first, last;
 
     g_ptr_array_add(decoder->errata, erratum);
     erratum->vendor = g_strdup(inv_cpu_vendor_to_id(columns[0]));
     erratum->feature = g_strdup(columns[4]);
-    erratum->stepping_last = G_MAXUINT;
-    if (!parse_number(columns[1], &erratum->family, error) || !parse_number(columns[2], &erratum->model_number, error))
-        return FALSE;
-    if (strcmp(columns[3], "-") == 0)
-        return TRUE;
-    ends = g_strsplit(columns[3], "-", 2);
-    if (!parse_number(ends[0], &first, error) || !parse_number(ends[1] ? ends[1] : ends[0], &last, error))
-        return FALSE;
-    erratum->stepping_first = (guint)first;
-    erratum->stepping_last = (guint)last;
-    return TRUE;
+    erratum->why = g_strdup(columns[5]);
+    return parse_number(columns[1], &erratum->family, error) &&
+           parse_range(columns[2], &erratum->model_first, &erratum->model_last, error) &&
+           parse_range(columns[3], &erratum->stepping_first, &erratum->stepping_last, error);
 }
 
 static gboolean
@@ -162,6 +166,7 @@ inv_cpu_seen_free(InvCpuSeen *seen)
         return;
     g_free(seen->vendor);
     inv_feature_set_free(seen->features);
+    inv_feature_set_free(seen->broken);
     g_free(seen);
 }
 
@@ -192,6 +197,14 @@ inv_cpu_decoder_model(const InvCpuDecoder *decoder, const char *model, gboolean 
     return !sets ? NULL : vmx ? sets->nested : sets->features;
 }
 
+static gboolean
+concerns(const Erratum *erratum, const char *vendor, guint family, guint model_number, guint stepping)
+{
+    return strcmp(erratum->vendor, inv_cpu_vendor_to_id(vendor)) == 0 && erratum->family == family &&
+           model_number >= erratum->model_first && model_number <= erratum->model_last && stepping >= erratum->stepping_first &&
+           stepping <= erratum->stepping_last;
+}
+
 InvFeatureSet *
 inv_cpu_broken_features(const InvCpuDecoder *decoder, const char *vendor, guint family, guint model_number, guint stepping)
 {
@@ -200,12 +213,23 @@ inv_cpu_broken_features(const InvCpuDecoder *decoder, const char *vendor, guint 
     for (guint i = 0; i < decoder->errata->len; i++) {
         const Erratum *erratum = g_ptr_array_index(decoder->errata, i);
 
-        if (strcmp(erratum->vendor, inv_cpu_vendor_to_id(vendor)) == 0 && (erratum->family < 0 || erratum->family == family) &&
-            (erratum->model_number < 0 || erratum->model_number == model_number) && stepping >= erratum->stepping_first &&
-            stepping <= erratum->stepping_last)
+        if (concerns(erratum, vendor, family, model_number, stepping))
             inv_feature_set_add(broken, erratum->feature);
     }
     return broken;
+}
+
+const char *
+inv_cpu_broken_reason(const InvCpuDecoder *decoder, const InvCpuSeen *seen, const char *feature)
+{
+    for (guint i = 0; i < decoder->errata->len; i++) {
+        const Erratum *erratum = g_ptr_array_index(decoder->errata, i);
+
+        if (strcmp(erratum->feature, feature) == 0 &&
+            concerns(erratum, seen->vendor, seen->family, seen->model_number, seen->stepping))
+            return erratum->why;
+    }
+    return NULL;
 }
 
 /* Does the processor say that it has this leaf? Intel answers a leaf beyond with the content of the last one. */
@@ -274,11 +298,21 @@ drop_beyond(const InvCpuDecoder *decoder, const InvCpuidData *data, InvFeatureSe
     }
 }
 
+/* In a guest the bits are what the hypervisor gives, under a signature that it chose. */
+static void
+leave_out_broken(const InvCpuDecoder *decoder, InvCpuSeen *seen)
+{
+    seen->broken = inv_feature_set_has(seen->features, "hypervisor")
+                       ? inv_feature_set_new(decoder->names)
+                       : inv_cpu_broken_features(decoder, seen->vendor, seen->family, seen->model_number, seen->stepping);
+    inv_feature_set_intersect(seen->broken, seen->features);
+    inv_feature_set_subtract(seen->features, seen->broken);
+}
+
 InvCpuSeen *
 inv_cpu_seen_from_cpuid(const InvCpuDecoder *decoder, const InvCpuidData *data, GError **error)
 {
     g_autoptr(InvCpuSeen) seen = g_new0(InvCpuSeen, 1);
-    g_autoptr(InvFeatureSet) broken = NULL;
     const InvCpuidLeaf *first = inv_cpuid_data_leaf(data, 0, 0);
     const InvCpuidLeaf *second = inv_cpuid_data_leaf(data, 1, 0);
     const InvCpuidLeaf *sizes = inv_cpuid_data_leaf(data, LEAF_EXTENDED + 8, 0);
@@ -302,10 +336,11 @@ inv_cpu_seen_from_cpuid(const InvCpuDecoder *decoder, const InvCpuidData *data, 
         seen->phys_bits = sizes->regs[INV_CPU_REGISTER_EAX] & 0xff;
     seen->features = inv_cpuid_data_features(data, decoder->map, decoder->names);
     drop_beyond(decoder, data, seen->features);
-    broken = inv_cpu_broken_features(decoder, seen->vendor, seen->family, seen->model_number, seen->stepping);
-    inv_feature_set_subtract(seen->features, broken);
+    leave_out_broken(decoder, seen);
     /* IA32_VMX_BASIC: who gives one of the VMX MSRs gives them all. */
     seen->vmx_known = inv_cpuid_data_msr(data, 0x480, &ignored);
+    /* Without the MSR that tells what the processor is not vulnerable to there is nothing to know. */
+    seen->msrs_known = inv_cpuid_data_msr(data, 0x10a, &ignored) || !inv_feature_set_has(seen->features, "arch-capabilities");
     return g_steal_pointer(&seen);
 }
 
@@ -377,6 +412,7 @@ inv_cpu_seen_from_expansion(const InvCpuDecoder *decoder, const InvJson *reply, 
     if (inv_json_uint(inv_json_get(props, "xlevel"), &bits) && bits <= G_MAXUINT32)
         seen->xlevel = (guint)bits;
     read_booleans(decoder, props, seen);
+    seen->msrs_known = TRUE;
     return g_steal_pointer(&seen);
 }
 

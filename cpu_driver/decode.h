@@ -23,7 +23,9 @@ typedef struct {
     guint phys_bits;     /* 0: not known, as the next two */
     guint level, xlevel; /* highest leaf of CPUID, highest extended one */
     InvFeatureSet *features;
-    gboolean vmx_known; /* the source says which vmx-* there are */
+    InvFeatureSet *broken; /* bits that the source shows and that errata.tsv leaves out; NULL: of an expansion */
+    gboolean vmx_known;    /* the source says which vmx-* there are */
+    gboolean msrs_known;   /* the source says which other features of MSRs (rdctl-no and the like) there are */
 } InvCpuSeen;
 
 void inv_cpu_seen_free(InvCpuSeen *seen);
@@ -45,9 +47,10 @@ void inv_cpu_decoder_free(InvCpuDecoder *decoder);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvCpuDecoder, inv_cpu_decoder_free)
 
 /*
- * Features of x86's CPUID and MSRs less those that are broken on this stepping (errata.tsv). Leaves
- * beyond the highest that the processor says it has do not count. Errors: VIR_ERR_INVALID_ARG for a
- * dump that lacks a leaf which the processor has.
+ * Features of x86's CPUID and MSRs less those that are broken on this stepping (errata.tsv); in a
+ * guest nothing is left out, as its signature is QEMU's and not the chip's. Leaves beyond the highest
+ * that the processor says it has do not count. Errors: VIR_ERR_INVALID_ARG for a dump that lacks a
+ * leaf which the processor has.
  */
 InvCpuSeen *inv_cpu_seen_from_cpuid(const InvCpuDecoder *decoder, const InvCpuidData *data, GError **error);
 
@@ -57,10 +60,10 @@ InvCpuSeen *inv_cpu_seen_from_cpuid(const InvCpuDecoder *decoder, const InvCpuid
  */
 InvCpuSeen *inv_cpu_seen_from_expansion(const InvCpuDecoder *decoder, const InvJson *reply, GError **error);
 
-/*
- * Bits that are broken on this stepping. Owned by the caller.
- */
+/* Bits that are broken on this stepping. Owned by the caller. */
 InvFeatureSet *inv_cpu_broken_features(const InvCpuDecoder *decoder, const char *vendor, guint family, guint model_number, guint stepping);
+/* Why @feature is among them: words without a final period; NULL: it is not. Borrowed. */
+const char *inv_cpu_broken_reason(const InvCpuDecoder *decoder, const InvCpuSeen *seen, const char *feature);
 
 /*
  * The CPU as a model of its own vendor and the features that differ: `require` what it has beyond
