@@ -157,14 +157,14 @@ inv_cpuid_data_merge(InvCpuidData *data, const InvCpuidData *other, guint number
     gpointer key;
 
     if (first && second && !is_same_vendor(first, second))
-        return inv_error_set(error, VIR_ERR_INVALID_ARG, "CPU %u is of another vendor than the first; give one machine only", number);
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "CPU %u of the dump is of another vendor than the first; give one machine only", number);
     g_hash_table_iter_init(&iter, data->leaves);
     while (g_hash_table_iter_next(&iter, &key, NULL)) {
         Leaf *leaf = key;
         const Leaf *same = find_leaf(other, leaf->leaf.leaf, leaf->leaf.subleaf);
 
         if (!same && !leaf->leaf.subleaf && (!second || highest_leaf(other, leaf->leaf.leaf) >= leaf->leaf.leaf))
-            return inv_error_set(error, VIR_ERR_INVALID_ARG, "CPU %u lacks leaf 0x%08x, which the first has; is the dump cut off?", number,
+            return inv_error_set(error, VIR_ERR_INVALID_ARG, "CPU %u of the dump lacks leaf 0x%08x, which the first has; is the dump cut off?", number,
                                  leaf->leaf.leaf);
         for (guint i = 0; i < G_N_ELEMENTS(leaf->common); i++)
             leaf->common[i] &= same ? same->leaf.regs[i] : 0;

@@ -7,6 +7,8 @@
 
 /* A dump of every leaf of one CPU is below 10 KB; hosts with hundreds of CPUs are dumped whole. */
 #define MAX_DUMP_BYTES (16u * 1024 * 1024)
+/* What a round of the witness begins with. */
+#define WITNESS "INVAR-WITNESS"
 
 static gboolean
 xml_number(xmlNodePtr node, const char *attribute, gboolean required, guint32 *value, GError **error)
@@ -125,53 +127,135 @@ parse_leaf_line(const char *line, InvCpuidLeaf *leaf)
     return TRUE;
 }
 
+/* "00000007 00000000 00000000 d19f07ab 00000000 9c000400": what the witness prints. */
+static gboolean
+parse_witness_line(const char *line, InvCpuidLeaf *leaf)
+{
+    guint32 words[6] = { 0 };
+
+    for (guint i = 0; i < G_N_ELEMENTS(words); i++) {
+        for (guint digit = 0; digit < 8; digit++, line++) {
+            if (!g_ascii_isxdigit(*line))
+                return FALSE;
+            words[i] = words[i] << 4 | (guint32)g_ascii_xdigit_value(*line);
+        }
+        if (*line++ != (i + 1 < G_N_ELEMENTS(words) ? ' ' : '\0'))
+            return FALSE;
+    }
+    leaf->leaf = words[0];
+    leaf->subleaf = words[1];
+    memcpy(leaf->regs, words + 2, sizeof(leaf->regs));
+    return TRUE;
+}
+
 typedef enum {
-    SECTION_FIRST_CPU,
-    SECTION_OTHER_CPU,
+    SECTION_CPU,
     SECTION_MSR,
+    SECTION_BETWEEN, /* around the witness's rounds: whatever else its serial line holds */
 } Section;
 
 typedef struct {
-    InvCpuidData *data;
+    InvCpuidData *first;
+    InvCpuidData *other; /* the CPU that is read, when it is not the first; NULL else */
     Section section;
-    guint cpus; /* headings seen so far */
+    guint cpus;       /* headings seen so far */
+    guint leaves;     /* of the CPU that is read */
+    gboolean witness; /* it must come to an END */
 } Dump;
+
+static gboolean
+end_cpu(Dump *dump, GError **error)
+{
+    gboolean merged = !dump->other || inv_cpuid_data_merge(dump->first, dump->other, dump->cpus, error);
+
+    g_clear_pointer(&dump->other, inv_cpuid_data_free);
+    return merged;
+}
+
+static gboolean
+begin_cpu(Dump *dump, GError **error)
+{
+    if (!end_cpu(dump, error))
+        return FALSE;
+    /* Lines before any heading are of the first CPU. */
+    dump->cpus = MAX(dump->cpus, dump->leaves ? 1u : 0u) + 1;
+    if (dump->cpus > 1)
+        dump->other = inv_cpuid_data_new();
+    dump->leaves = 0;
+    dump->section = SECTION_CPU;
+    return TRUE;
+}
+
+/* The line is foreign: neither control characters nor half a character of it go into a message. */
+static char *
+shown(const char *line)
+{
+    char *text = g_utf8_substring(line, 0, MIN(g_utf8_strlen(line, -1), 80));
+
+    for (char *at = text; *at; at++) {
+        if (g_ascii_iscntrl(*at))
+            *at = '?';
+    }
+    return text;
+}
+
+static gboolean
+refuse_line(const char *line, const char *form, GError **error)
+{
+    g_autofree char *text = shown(line);
+
+    return inv_error_set(error, VIR_ERR_INVALID_ARG, "'%s' is not of the form %s; is it cut off?", text, form);
+}
+
+static gboolean
+parse_content(Dump *dump, const char *line, GError **error)
+{
+    InvCpuidLeaf leaf;
+    guint64 index, value;
+    const char *at = line;
+
+    switch (dump->section) {
+    case SECTION_CPU:
+        if (!parse_leaf_line(line, &leaf) && !parse_witness_line(line, &leaf))
+            return refuse_line(line, "'0x00000007 0x00: eax=0x… ebx=0x… ecx=0x… edx=0x…' (cpuid -r)", error);
+        dump->leaves++;
+        return inv_cpuid_data_add(dump->other ? dump->other : dump->first, &leaf, error);
+    case SECTION_MSR:
+        if (!take_number(&at, ':', G_MAXUINT32, &index) || !take_number(&at, '\0', G_MAXUINT64, &value))
+            return refuse_line(line, "'0x10a: 0x…' (an MSR)", error);
+        return inv_cpuid_data_add_msr(dump->first, (guint32)index, value, error);
+    case SECTION_BETWEEN:
+        return TRUE;
+    }
+    g_assert_not_reached();
+}
 
 static gboolean
 parse_line(Dump *dump, const char *line, GError **error)
 {
-    InvCpuidLeaf leaf;
-    guint64 index, value;
-
-    if (g_str_has_prefix(line, "CPU")) {
-        /* The other CPUs differ in their APIC ids only. */
-        dump->section = dump->cpus++ ? SECTION_OTHER_CPU : SECTION_FIRST_CPU;
-        return TRUE;
+    if (g_str_has_prefix(line, "CPU"))
+        return begin_cpu(dump, error);
+    if (g_str_has_prefix(line, WITNESS)) {
+        if (dump->witness)
+            return inv_error_set(error, VIR_ERR_INVALID_ARG, "the witness begins anew before its END; the round before is cut off");
+        dump->witness = TRUE;
+        return begin_cpu(dump, error);
+    }
+    if (dump->witness && strcmp(line, "END") == 0) {
+        dump->witness = FALSE;
+        dump->section = SECTION_BETWEEN;
+        return end_cpu(dump, error);
     }
     if (g_str_has_prefix(line, "MSR")) {
         dump->section = SECTION_MSR;
         return TRUE;
     }
-    switch (dump->section) {
-    case SECTION_FIRST_CPU:
-    case SECTION_OTHER_CPU:
-        if (!parse_leaf_line(line, &leaf))
-            return inv_error_set(error, VIR_ERR_INVALID_ARG,
-                                 "'%.80s' is not of the form '0x00000007 0x00: eax=0x… ebx=0x… ecx=0x… edx=0x…' (cpuid -r); is it cut off?", line);
-        return dump->section == SECTION_OTHER_CPU || inv_cpuid_data_add(dump->data, &leaf, error);
-    case SECTION_MSR:
-        if (!take_number(&line, ':', G_MAXUINT32, &index) || !take_number(&line, '\0', G_MAXUINT64, &value))
-            return inv_error_set(error, VIR_ERR_INVALID_ARG, "'%.80s' is not of the form '0x10a: 0x…' (an MSR)", line);
-        return inv_cpuid_data_add_msr(dump->data, (guint32)index, value, error);
-    }
-    g_assert_not_reached();
+    return parse_content(dump, line, error);
 }
 
-static InvCpuidData *
-parse_dump(char *text, GError **error)
+static gboolean
+parse_lines(Dump *dump, char *text, GError **error)
 {
-    g_autoptr(InvCpuidData) data = inv_cpuid_data_new();
-    Dump dump = { .data = data };
     guint number = 1;
 
     for (char *line = text, *next; line; line = next, number++) {
@@ -181,12 +265,25 @@ parse_dump(char *text, GError **error)
         g_strstrip(line);
         if (!*line || *line == '#')
             continue;
-        if (!parse_line(&dump, line, error)) {
+        if (!parse_line(dump, line, error)) {
             g_prefix_error(error, "line %u: ", number);
-            return NULL;
+            return FALSE;
         }
     }
-    return g_steal_pointer(&data);
+    if (dump->witness)
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "the witness's END is missing: the dump is cut off");
+    return end_cpu(dump, error);
+}
+
+static InvCpuidData *
+parse_dump(char *text, GError **error)
+{
+    g_autoptr(InvCpuidData) data = inv_cpuid_data_new();
+    Dump dump = { .first = data, .section = strstr(text, WITNESS) ? SECTION_BETWEEN : SECTION_CPU };
+    gboolean parsed = parse_lines(&dump, text, error);
+
+    inv_cpuid_data_free(dump.other);
+    return parsed ? g_steal_pointer(&data) : NULL;
 }
 
 InvCpuidData *

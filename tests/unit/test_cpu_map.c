@@ -4,11 +4,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 #include <glib/gstdio.h>
 
 #include "cpu_map/cpu_map.h"
+#include "cpu_map/machine_msr.h"
 #include "util/error.h"
 
 static InvCpuMap *map;
@@ -164,6 +166,30 @@ i686_shares_the_map(void **state)
     assert_int_equal(inv_cpu_map_size(map), size);
 }
 
+/* A file of zeroes but for one register stands for the driver: the register's index is the offset. */
+static void
+machine_msrs_are_read_at_their_offset(void **state)
+{
+    g_autofree char *path = NULL;
+    int fd = g_file_open_tmp("invar-msr-XXXXXX", &path, &error);
+    InvMachineMsrs *msrs;
+    const guint64 content = G_GUINT64_CONSTANT(0x8000000000000021);
+    guint64 value = 0;
+
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, &content, sizeof(content), 0x10a), sizeof(content));
+    close(fd);
+    msrs = inv_machine_msrs_open(path);
+    g_remove(path);
+    assert_non_null(msrs);
+    assert_true(inv_machine_msrs_read(msrs, 0x10a, &value));
+    assert_true(value == content);
+    assert_false(inv_machine_msrs_read(msrs, 0x480, &value));
+    assert_true(value == content);
+    inv_machine_msrs_close(msrs);
+    assert_null(inv_machine_msrs_open("/nonexistent/msr"));
+}
+
 #define HEADER "name\tsource\tleaf_or_msr\tsubleaf\tregister\tmask\tmigratable\taliases\n"
 
 typedef struct {
@@ -207,7 +233,7 @@ bad_files_are_refused(void **state)
 int
 main(void)
 {
-    struct CMUnitTest tests[G_N_ELEMENTS(name_cases) + G_N_ELEMENTS(file_cases) + 6];
+    struct CMUnitTest tests[G_N_ELEMENTS(name_cases) + G_N_ELEMENTS(file_cases) + 7];
     gsize n = 0;
 
     for (gsize i = 0; i < G_N_ELEMENTS(name_cases); i++)
@@ -219,6 +245,7 @@ main(void)
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(topology_is_no_feature_of_the_model, load, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(signatures_tell_steppings_apart, load, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(other_architectures_spell_alike, load, teardown);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(machine_msrs_are_read_at_their_offset, NULL, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(i686_shares_the_map, load, teardown);
     g_assert(n == G_N_ELEMENTS(tests));
     return cmocka_run_group_tests_name("cpu map", tests, NULL, NULL);

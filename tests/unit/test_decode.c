@@ -218,6 +218,91 @@ total_of_deltas(void **state)
 
 #define LEAF0 "0x0 0x0: eax=0x1 ebx=0x756e6547 ecx=0x6c65746e edx=0x49656e69\n"
 #define LEAF1 "0x1 0x0: eax=0x506e3 ebx=0x0 ecx=0x1 edx=0x1\n"
+#define WITNESS0 "00000000 00000000 00000001 756e6547 6c65746e 49656e69\r\n"
+#define WITNESS1 "00000001 00000000 000506e3 00000000 80000021 00000001\r\n"
+
+typedef struct {
+    const char *name;
+    const char *text;
+    const char *has, *lacks; /* features */
+} DumpCase;
+
+static const DumpCase dump_cases[] = {
+    { .name = "one CPU", .text = LEAF0 LEAF1, .has = "pni", .lacks = "vmx" },
+    { .name = "MSRs", .text = LEAF0 LEAF1 "MSR:\n0x10a: 0x21\n", .has = "mds-no", .lacks = "ssb-no" },
+    { .name = "two CPUs alike", .text = "CPU 0:\n" LEAF0 LEAF1 "CPU 1:\n" LEAF0 LEAF1, .has = "pni", .lacks = "vmx" },
+    { .name = "the second CPU lacks one", .text = "CPU 0:\n" LEAF0 LEAF1 "CPU 1:\n" LEAF0 "0x1 0x0: eax=0x506e3 ebx=0x0 ecx=0x0 edx=0x1\n",
+      .has = "fpu", .lacks = "pni" },
+    { .name = "the second CPU has more", .text = "CPU 0:\n" LEAF0 LEAF1 "CPU 1:\n" LEAF0 "0x1 0x0: eax=0x506e3 ebx=0x0 ecx=0x21 edx=0x1\n",
+      .has = "pni", .lacks = "vmx" },
+    { .name = "the witness's lines", .text = WITNESS0 WITNESS1, .has = "vmx", .lacks = "ssse3" },
+    { .name = "the witness's serial line", .text = "SeaBIOS\r\nINVAR-WITNESS 1\r\n" WITNESS0 WITNESS1 "END\r\nINVAR-WITNESS 1\r\n" WITNESS0 WITNESS1 "END\r\n",
+      .has = "hypervisor", .lacks = "ssse3" },
+    { .name = "a VMX control that may be 1", .text = LEAF0 LEAF1 "MSR:\n0x48b: 0x200000000\n", .has = "vmx-ept", .lacks = "vmx-vpid" },
+    { .name = "a VMX control that must be 1", .text = LEAF0 LEAF1 "MSR:\n0x48e: 0x8400000004000000\n", .has = "vmx-secondary-ctls",
+      .lacks = "vmx-mtf" },
+    { .name = "a VMX control as libvirt gives it", .text = "<cpudata arch='x86'><cpuid eax_in='0' eax='1' ebx='0x756e6547' ecx='0x6c65746e' edx='0x49656e69'/>"
+      "<cpuid eax_in='1' eax='0x506e3' ebx='0' ecx='0x21' edx='1'/><msr index='0x48b' eax='2' edx='0'/></cpudata>", .has = "vmx-ept", .lacks = "vmx-vpid" },
+};
+
+static void
+dumps_are_read(void **state)
+{
+    const DumpCase *row = *state;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(InvCpuidData) data = inv_cpuid_data_parse(row->text, strlen(row->text), &error);
+    g_autoptr(InvCpuSeen) seen = data ? inv_cpu_seen_from_cpuid(decoder, data, &error) : NULL;
+
+    if (error)
+        print_error("%s\n", error->message);
+    assert_non_null(seen);
+    assert_true(inv_feature_set_has(seen->features, row->has));
+    assert_false(inv_feature_set_has(seen->features, row->lacks));
+    assert_string_equal(seen->vendor, "GenuineIntel");
+    assert_int_equal(seen->model_number, 94);
+}
+
+typedef struct {
+    const char *name;
+    const char *feature;
+    const char *leaf1; /* EAX, with what else the leaf holds */
+    const char *vendor;
+    gboolean broken;
+} ErrataCase;
+
+#define INTEL "0x0 0x0: eax=0x7 ebx=0x756e6547 ecx=0x6c65746e edx=0x49656e69\n"
+#define AMD "0x0 0x0: eax=0x7 ebx=0x68747541 ecx=0x444d4163 edx=0x69746e65\n"
+#define ALL_OF_7 "0x7 0x0: eax=0x1 ebx=0xffffffff ecx=0x0 edx=0x0\n"
+
+static const ErrataCase errata_cases[] = {
+    { .name = "TSX of Haswell", .feature = "rtm", .vendor = INTEL, .leaf1 = "0x306c3 ebx=0x0 ecx=0x0 edx=0x0", .broken = TRUE },
+    { .name = "TSX of Haswell-EX", .feature = "rtm", .vendor = INTEL, .leaf1 = "0x306f4 ebx=0x0 ecx=0x0 edx=0x0" },
+    { .name = "TSX of Haswell-EP", .feature = "hle", .vendor = INTEL, .leaf1 = "0x306f2 ebx=0x0 ecx=0x0 edx=0x0", .broken = TRUE },
+    { .name = "TSX of a guest that is called Haswell", .feature = "rtm", .vendor = INTEL, .leaf1 = "0x306c3 ebx=0x0 ecx=0x80000000 edx=0x0" },
+    { .name = "PAT of Core Duo", .feature = "pat", .vendor = INTEL, .leaf1 = "0x006e8 ebx=0x0 ecx=0x0 edx=0x10000", .broken = TRUE },
+    { .name = "PAT of Core 2", .feature = "pat", .vendor = INTEL, .leaf1 = "0x006f6 ebx=0x0 ecx=0x0 edx=0x10000" },
+    { .name = "RDSEED of Cyan Skillfish", .feature = "rdseed", .vendor = AMD, .leaf1 = "0x840f70 ebx=0x0 ecx=0x0 edx=0x0", .broken = TRUE },
+    { .name = "RDSEED of Rome", .feature = "rdseed", .vendor = AMD, .leaf1 = "0x830f10 ebx=0x0 ecx=0x0 edx=0x0" },
+};
+
+static void
+errata_are_of_their_steppings(void **state)
+{
+    const ErrataCase *row = *state;
+    g_autofree char *text = g_strdup_printf("%s0x1 0x0: eax=%s\n%s", row->vendor, row->leaf1, ALL_OF_7
+                                            "0x2 0x0: eax=0x0 ebx=0x0 ecx=0x0 edx=0x0\n0x6 0x0: eax=0x0 ebx=0x0 ecx=0x0 edx=0x0\n");
+    g_autoptr(GError) error = NULL;
+    g_autoptr(InvCpuidData) data = inv_cpuid_data_parse(text, strlen(text), &error);
+    g_autoptr(InvCpuSeen) seen = data ? inv_cpu_seen_from_cpuid(decoder, data, &error) : NULL;
+
+    if (error)
+        print_error("%s\n", error->message);
+    assert_non_null(seen);
+    assert_int_equal(inv_feature_set_has(seen->features, row->feature), !row->broken);
+    assert_int_equal(inv_feature_set_has(seen->broken, row->feature), row->broken);
+    if (row->broken)
+        assert_non_null(strchr(inv_cpu_broken_reason(decoder, seen, row->feature), ' '));
+}
 
 typedef struct {
     const char *name;
@@ -240,6 +325,20 @@ static const BadCase bad_cases[] = {
       .code = VIR_ERR_INVALID_ARG },
     { .name = "vendor that nobody knows", .text = "0x0 0x0: eax=0x1 ebx=0x656d6341 ecx=0x656d6341 edx=0x656d6341\n" LEAF1,
       .message = "no CPU model of vendor 'AcmeAcmeAcme'", .code = VIR_ERR_CONFIG_UNSUPPORTED },
+    { .name = "a CPU of another vendor", .text = "CPU 0:\n" LEAF0 LEAF1 "CPU 1:\n0x0 0x0: eax=0x1 ebx=0x68747541 ecx=0x444d4163 edx=0x69746e65\n" LEAF1,
+      .message = "CPU 2 of the dump is of another vendor", .code = VIR_ERR_INVALID_ARG },
+    { .name = "the last CPU cut off", .text = "CPU 0:\n" LEAF0 LEAF1 "CPU 1:\n" LEAF0, .message = "CPU 2 of the dump lacks leaf 0x00000001",
+      .code = VIR_ERR_INVALID_ARG },
+    { .name = "witness cut off", .text = "INVAR-WITNESS 1\r\n" WITNESS0 WITNESS1, .message = "END is missing", .code = VIR_ERR_INVALID_ARG },
+    { .name = "witness begins anew", .text = "INVAR-WITNESS 1\n" WITNESS0 "INVAR-WITNESS 1\n" WITNESS0 "END\n", .message = "begins anew",
+      .code = VIR_ERR_INVALID_ARG },
+    { .name = "witness's line cut off", .text = "INVAR-WITNESS 1\n" WITNESS0 "00000001 0000\n", .message = "'00000001 0000' is not of the form",
+      .code = VIR_ERR_INVALID_ARG },
+    { .name = "control characters", .text = LEAF0 "\033[31m0x1\n", .message = "'?[31m0x1' is not", .code = VIR_ERR_INVALID_ARG },
+    { .name = "an MSR twice", .text = LEAF0 LEAF1 "MSR:\n0x10a: 0x1\n0x10a: 0x2\n", .message = "line 5: MSR 0x10a is there twice",
+      .code = VIR_ERR_INVALID_ARG },
+    { .name = "an MSR that is none", .text = LEAF0 LEAF1 "MSR:\n0x10a=0x1\n", .message = "line 4: '0x10a=0x1' is not of the form",
+      .code = VIR_ERR_INVALID_ARG },
     { .name = "other XML", .text = "<cpu/>", .message = "cpudata", .code = VIR_ERR_XML_ERROR },
     { .name = "XML cut off", .text = "<cpudata arch='x86'><cpuid", .message = "line 1", .code = VIR_ERR_XML_ERROR },
     { .name = "XML without a register", .text = "<cpudata arch='x86'>\n<cpuid eax_in='0' eax='0' ebx='0' ecx='0'/></cpudata>",
@@ -264,6 +363,26 @@ bad_dumps_are_refused(void **state)
         print_error("%s\n", error->message);
     assert_non_null(strstr(error->message, row->message));
     assert_int_equal(inv_error_code(error), row->code);
+}
+
+static void
+a_hundred_thousand_leaves_are_refused(void **state)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GString) text = g_string_new(LEAF0 LEAF1);
+
+    for (guint i = 0; i < 100000; i++)
+        g_string_append_printf(text, "0x%x 0x%x: eax=0x0 ebx=0x0 ecx=0x0 edx=0x0\n", 0x4u, i);
+    assert_null(inv_cpuid_data_parse(text->str, text->len, &error));
+    assert_int_equal(inv_error_code(error), VIR_ERR_INVALID_ARG);
+    assert_non_null(strstr(error->message, "more than 2048 CPUID leaves"));
+    g_clear_error(&error);
+    /* As many CPUs are no trouble: none is kept. */
+    g_string_truncate(text, 0);
+    for (guint i = 0; i < 20000; i++)
+        g_string_append(text, "CPU:\n" LEAF0 LEAF1);
+    inv_cpuid_data_free(inv_cpuid_data_parse(text->str, text->len, &error));
+    assert_null(error);
 }
 
 static void
@@ -332,10 +451,12 @@ static void
 this_machine_decodes(void **state)
 {
     g_autoptr(InvCpuidData) data = inv_cpuid_data_of_this_machine();
-    g_autoptr(InvCpuSeen) seen = data ? inv_cpu_seen_from_cpuid(decoder, data, NULL) : NULL;
+    g_autoptr(InvCpuSeen) seen = NULL;
 
     if (!data)
         skip();
+    print_message("# %u MSRs may be read\n", inv_cpuid_data_add_machine_msrs(data, map));
+    seen = inv_cpu_seen_from_cpuid(decoder, data, NULL);
     assert_non_null(seen);
     assert_true(inv_feature_set_has(seen->features, "fpu"));
 }
@@ -412,6 +533,11 @@ main(void)
     }
     for (gsize i = 0; i < G_N_ELEMENTS(bad_cases); i++)
         add_test(tests, (char *)bad_cases[i].name, bad_dumps_are_refused, &bad_cases[i]);
+    for (gsize i = 0; i < G_N_ELEMENTS(dump_cases); i++)
+        add_test(tests, (char *)dump_cases[i].name, dumps_are_read, &dump_cases[i]);
+    for (gsize i = 0; i < G_N_ELEMENTS(errata_cases); i++)
+        add_test(tests, (char *)errata_cases[i].name, errata_are_of_their_steppings, &errata_cases[i]);
+    add_test(tests, (char *)"a hundred thousand leaves", a_hundred_thousand_leaves_are_refused, NULL);
     add_test(tests, (char *)"total of deltas", total_of_deltas, NULL);
     add_test(tests, (char *)"a hundred thousand features", a_hundred_thousand_features_are_refused, NULL);
     add_test(tests, (char *)"microcode keeps the generation", microcode_does_not_change_the_generation, NULL);
