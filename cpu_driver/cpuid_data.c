@@ -193,20 +193,24 @@ InvFeatureSet *
 inv_cpuid_data_features(const InvCpuidData *data, const InvCpuMap *map, InvFeatureNames *names)
 {
     InvFeatureSet *set = inv_feature_set_new(names);
+    const InvCpuMapFeature *before = NULL;
+    const Leaf *leaf = NULL;
+    guint64 value = 0;
 
     for (guint i = 0; i < inv_cpu_map_size(map); i++) {
         const InvCpuMapFeature *feature = inv_cpu_map_at(map, i);
-        const Leaf *leaf;
-        guint64 value;
+        /* The map has the features of one leaf together: one search is enough for them. */
+        gboolean same = before && before->is_msr == feature->is_msr && before->leaf == feature->leaf && before->subleaf == feature->subleaf;
 
         if (!feature->mask)
             continue;
         if (feature->is_msr) {
-            value = msr_features(data, feature->leaf);
+            value = same ? value : msr_features(data, feature->leaf);
         } else {
-            leaf = find_leaf(data, feature->leaf, feature->subleaf);
+            leaf = same ? leaf : find_leaf(data, feature->leaf, feature->subleaf);
             value = leaf ? leaf->common[feature->reg] : 0;
         }
+        before = feature;
         if ((value & feature->mask) == feature->mask)
             inv_feature_set_add(set, feature->name);
     }

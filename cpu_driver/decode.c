@@ -245,11 +245,16 @@ has_leaf(const InvCpuidData *data, guint32 leaf)
 static gboolean
 check_complete(const InvCpuDecoder *decoder, const InvCpuidData *data, GError **error)
 {
+    guint32 before = G_MAXUINT32;
+
     for (guint i = 0; i < inv_cpu_map_size(decoder->map); i++) {
         const InvCpuMapFeature *feature = inv_cpu_map_at(decoder->map, i);
         guint32 leaf = feature->leaf;
 
-        if (feature->is_msr || !feature->mask || !has_leaf(data, leaf) || inv_cpuid_data_leaf(data, leaf, 0))
+        if (feature->is_msr || !feature->mask || leaf == before)
+            continue;
+        before = leaf;
+        if (!has_leaf(data, leaf) || inv_cpuid_data_leaf(data, leaf, 0))
             continue;
         return inv_error_set(error, VIR_ERR_INVALID_ARG,
                              "the CPUID dump is not complete: leaf 0x%08x is missing, and the processor has leaves up to 0x%08x", leaf,
@@ -290,10 +295,17 @@ read_signature(guint32 eax, InvCpuSeen *seen)
 static void
 drop_beyond(const InvCpuDecoder *decoder, const InvCpuidData *data, InvFeatureSet *features)
 {
+    guint32 before = G_MAXUINT32;
+    gboolean there = FALSE;
+
     for (guint i = 0; i < inv_cpu_map_size(decoder->map); i++) {
         const InvCpuMapFeature *feature = inv_cpu_map_at(decoder->map, i);
 
-        if (!feature->is_msr && feature->mask && !has_leaf(data, feature->leaf))
+        if (feature->is_msr || !feature->mask)
+            continue;
+        there = feature->leaf == before ? there : has_leaf(data, feature->leaf);
+        before = feature->leaf;
+        if (!there)
             inv_feature_set_remove(features, feature->name);
     }
 }
