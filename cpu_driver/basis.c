@@ -3,7 +3,7 @@
 
 #include "cpu_driver/description.h"
 #include "cpu_driver/driver.h"
-#include "cpu_driver/nearest.h"
+#include "cpu_driver/expand.h"
 #include "util/error.h"
 
 #include <string.h>
@@ -170,9 +170,6 @@ inv_cpu_basis_feature(const InvCpuBasis *basis, const char *name)
 const char *
 inv_cpu_basis_canonical(const InvCpuBasis *basis, const char *name, const InvCpuBasisFeature **feature, GError **error)
 {
-    g_autofree const char **candidates = NULL;
-    g_autofree char *nearest = NULL;
-    guint n = inv_cpu_map_size(basis->map);
     const char *canonical;
 
     *feature = inv_cpu_basis_feature(basis, name);
@@ -184,12 +181,7 @@ inv_cpu_basis_canonical(const InvCpuBasis *basis, const char *name, const InvCpu
             inv_cpu_unknown_feature(basis->facts, name, error);
         return canonical;
     }
-    candidates = g_new0(const char *, n);
-    for (guint i = 0; i < n; i++)
-        candidates[i] = basis->features[i].entry->name;
-    nearest = inv_nearest_names(name, candidates, n);
-    inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "CPU feature '%.100s' is not known%s%s%s", name, nearest ? "; did you mean " : "",
-                  nearest ? nearest : "", nearest ? "?" : "");
+    inv_cpu_refuse_feature(basis->map, name, error);
     return NULL;
 }
 
@@ -222,7 +214,6 @@ gboolean
 inv_cpu_basis_find_model(const InvCpuBasis *basis, const char *name, InvCpuBasisModel *model, GError **error)
 {
     const InvCpuModelEntry *entry;
-    g_autofree char *nearest = NULL;
 
     if (basis->facts) {
         const InvCpuModel *found = inv_cpu_find_model(basis->facts, name, error);
@@ -233,14 +224,10 @@ inv_cpu_basis_find_model(const InvCpuBasis *basis, const char *name, InvCpuBasis
         return TRUE;
     }
     entry = inv_cpu_models_find(inv_cpu_decoder_models(basis->decoder), name);
-    if (entry) {
-        take_entry(basis, entry, model);
-        return TRUE;
-    }
-    nearest = inv_nearest_names(name, inv_cpu_models_names(inv_cpu_decoder_models(basis->decoder)),
-                                inv_cpu_models_names_size(inv_cpu_decoder_models(basis->decoder)));
-    return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "CPU model '%.100s' is not in the map%s%s%s", name,
-                         nearest ? "; did you mean " : "; ask a QEMU that knows it", nearest ? nearest : "", nearest ? "?" : "");
+    if (!entry)
+        return inv_cpu_refuse_model(inv_cpu_decoder_models(basis->decoder), name, error);
+    take_entry(basis, entry, model);
+    return TRUE;
 }
 
 static guint

@@ -145,6 +145,13 @@ take_base(const InvCpuBasis *basis, const InvCpu *cpu, InvCpuDescription *descri
 }
 
 static void
+drop(InvCpuDescription *description, guint number)
+{
+    inv_feature_set_remove_number(description->on, number);
+    inv_feature_set_remove_number(description->promised, number);
+}
+
+static void
 take_policy(InvCpuDescription *description, const InvCpuBasisFeature *feature, InvCpuPolicy policy)
 {
     guint number = feature->number;
@@ -165,11 +172,11 @@ take_policy(InvCpuDescription *description, const InvCpuBasisFeature *feature, I
     case INV_CPU_POLICY_FORBID:
         if (feature->promisable)
             inv_feature_set_add_number(description->forbidden, number);
-        inv_feature_set_remove_number(description->on, number);
+        drop(description, number);
         return;
     case INV_CPU_POLICY_OPTIONAL:
     case INV_CPU_POLICY_DISABLE:
-        inv_feature_set_remove_number(description->on, number);
+        drop(description, number);
         return;
     }
 }
@@ -222,6 +229,19 @@ describe_foreign(const InvCpuBasis *basis, const InvCpu *cpu)
     return description;
 }
 
+/* What a model has it has whole, whether or not that can migrate: without it QEMU would filter. */
+static void
+promise_model(const InvCpuBasis *basis, InvCpuDescription *description)
+{
+    if (!description->model) {
+        description->promised = inv_feature_set_new(inv_cpu_basis_names(basis));
+        return;
+    }
+    description->promised = inv_feature_set_copy(description->on);
+    inv_feature_set_intersect(description->promised, inv_cpu_basis_promisable(basis));
+    inv_feature_set_intersect(description->promised, inv_cpu_basis_describable(basis));
+}
+
 InvCpuDescription *
 inv_cpu_describe(const InvCpuBasis *basis, const InvCpu *cpu, const InvFeatureSet *host, GError **error)
 {
@@ -237,13 +257,13 @@ inv_cpu_describe(const InvCpuBasis *basis, const InvCpu *cpu, const InvFeatureSe
     if (!inv_cpu_basis_can_describe(basis, "describing CPUs", error))
         return NULL;
     description = new_description(basis);
-    description->promised = inv_feature_set_new(inv_cpu_basis_names(basis));
     description->match = cpu->match;
     if (!take_base(basis, cpu, description, host, error))
         return NULL;
     /* The parts go before anything named, so that the order of the document never matters. */
     if (!has_vmx(basis, cpu, description->on))
         inv_feature_set_subtract(description->on, inv_cpu_basis_vmx_parts(basis));
+    promise_model(basis, description);
     if (!take_features(basis, cpu, description, error))
         return NULL;
     if (cpu->vendor) {

@@ -33,7 +33,11 @@ typedef struct {
     InvFeatureSet *named;     /* whatever its <feature> elements name, with any policy */
     InvFeatureSet *forced;
     InvFeatureSet *forbidden;
-    InvFeatureSet *promised;  /* required in so many words, or had by a machine; names that QEMU never passes are here too */
+    /*
+     * Had by its model, required in so many words, or had by a machine: missed also where it cannot
+     * migrate or QEMU never passes it on. What a host's document merely lists is not promised.
+     */
+    InvFeatureSet *promised;
     char *own_vendor, *own_arch; /* what `vendor` and `arch` point to where nobody else has it; or NULL */
 } InvCpuDescription;
 

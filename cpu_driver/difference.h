@@ -12,9 +12,9 @@ G_BEGIN_DECLS
  * How what is wanted stands to a host: reasons as sets and flags, no text. Made once and used again
  * for any number of pairs: finding a difference then asks for no memory.
  *
- * What counts is the same on both sides. Wanted is what a document's model has of the comparable
- * features (with a bit, passed on by QEMU, able to migrate) and all that it requires in so many
- * words; of a machine all that it has. Never counted: features that follow the topology (ht,
+ * What counts is the same on both sides. Wanted is all that a document's model has, all that it
+ * requires in so many words, and what it merely lists of the comparable features (with a bit, passed
+ * on by QEMU, able to migrate); of a machine all that it has. Never counted: features that follow the topology (ht,
  * cmp_legacy), those that the guest's own system sets (osxsave, ospke), and names without a bit.
  */
 typedef struct {

@@ -29,28 +29,42 @@ remove_vmx_parts(InvFeatureSet *set)
     }
 }
 
+gboolean
+inv_cpu_refuse_feature(const InvCpuMap *map, const char *name, GError **error)
+{
+    g_autofree char *nearest = inv_nearest_features(name, map);
+
+    return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "CPU feature '%.100s' is not known%s%s%s", name,
+                         nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+}
+
+gboolean
+inv_cpu_refuse_model(const InvCpuModels *models, const char *name, GError **error)
+{
+    g_autofree char *nearest = inv_nearest_names(name, inv_cpu_models_names(models), inv_cpu_models_names_size(models));
+
+    return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "CPU model '%.100s' is not in the map%s%s%s", name,
+                         nearest ? "; did you mean " : "; ask a QEMU that knows it", nearest ? nearest : "", nearest ? "?" : "");
+}
+
 /* The model's features, with what vmx brings along when it is switched on. */
 static InvFeatureSet *
 start_from(const InvCpuDecoder *decoder, const InvCpu *cpu, gboolean nested, GError **error)
 {
-    const InvCpuModels *models = inv_cpu_decoder_models(decoder);
     const InvFeatureSet *base;
-    g_autofree char *nearest = NULL;
 
     if (!cpu->model)
         return inv_feature_set_new(inv_cpu_decoder_names(decoder));
     base = inv_cpu_decoder_model(decoder, cpu->model, nested);
-    if (base)
-        return inv_feature_set_copy(base);
-    nearest = inv_nearest_names(cpu->model, inv_cpu_models_names(models), inv_cpu_models_names_size(models));
-    inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "CPU model '%s' is not in the map; %s%s", cpu->model,
-                  nearest ? "nearest are: " : "ask a QEMU that knows it", nearest ? nearest : "");
-    return NULL;
+    if (!base)
+        inv_cpu_refuse_model(inv_cpu_decoder_models(decoder), cpu->model, error);
+    return base ? inv_feature_set_copy(base) : NULL;
 }
 
 InvFeatureSet *
 inv_cpu_expand(const InvCpuDecoder *decoder, const InvCpu *cpu, gboolean implicit, GError **error)
 {
+    const InvCpuMap *map = inv_cpu_decoder_map(decoder);
     const InvCpuFeature *vmx = inv_cpu_find_feature(cpu, "vmx");
     g_autoptr(InvFeatureSet) set = NULL;
 
@@ -67,11 +81,16 @@ inv_cpu_expand(const InvCpuDecoder *decoder, const InvCpu *cpu, gboolean implici
         remove_vmx_parts(set);
     for (guint i = 0; i < cpu->features->len; i++) {
         const InvCpuFeature *feature = g_ptr_array_index(cpu->features, i);
+        const InvCpuMapFeature *entry = inv_cpu_map_find(map, feature->name);
 
+        if (!entry) {
+            inv_cpu_refuse_feature(map, feature->name, error);
+            return NULL;
+        }
         if (adds(feature->policy))
-            inv_feature_set_add(set, feature->name);
+            inv_feature_set_add(set, entry->name);
         else if (removes(feature->policy))
-            inv_feature_set_remove(set, feature->name);
+            inv_feature_set_remove(set, entry->name);
     }
     return g_steal_pointer(&set);
 }

@@ -12,10 +12,14 @@ G_BEGIN_DECLS
  * policy require or force, less those of policy disable or forbid. An optional one is no promise:
  * it is as the model has it. Without a model only the named ones.
  * @implicit: vmx brings along the vmx-* that the model lists for it; FALSE for a CPU that was
- * described from a source which does not tell them. Names are libvirt's.
- * Errors: VIR_ERR_CONFIG_UNSUPPORTED for a model that the map does not have, naming the nearest;
+ * described from a source which does not tell them. Features in either spelling; the set's are libvirt's.
+ * Errors: VIR_ERR_CONFIG_UNSUPPORTED for a model or feature that the map does not have, naming the nearest;
  * VIR_ERR_INVALID_ARG for more than INV_CPU_MAX_PROPERTIES features.
  */
 InvFeatureSet *inv_cpu_expand(const InvCpuDecoder *decoder, const InvCpu *cpu, gboolean implicit, GError **error);
+
+/* VIR_ERR_CONFIG_UNSUPPORTED: the map does not know @name; the nearest names are given. Return FALSE. */
+gboolean inv_cpu_refuse_feature(const InvCpuMap *map, const char *name, GError **error);
+gboolean inv_cpu_refuse_model(const InvCpuModels *models, const char *name, GError **error);
 
 G_END_DECLS

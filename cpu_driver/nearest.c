@@ -64,3 +64,14 @@ inv_nearest_names(const char *name, const char *const *candidates, guint n)
         return g_strdup(best[0]);
     return found == 2 ? g_strdup_printf("%s or %s", best[0], best[1]) : g_strdup_printf("%s, %s or %s", best[0], best[1], best[2]);
 }
+
+char *
+inv_nearest_features(const char *name, const InvCpuMap *map)
+{
+    guint n = inv_cpu_map_size(map);
+    g_autofree const char **candidates = g_new0(const char *, n + 1);
+
+    for (guint i = 0; i < n; i++)
+        candidates[i] = inv_cpu_map_at(map, i)->name;
+    return inv_nearest_names(name, candidates, n);
+}

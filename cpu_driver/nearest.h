@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "cpu_map/cpu_map.h"
+
 #include <glib.h>
 
 G_BEGIN_DECLS
@@ -11,5 +13,8 @@ G_BEGIN_DECLS
  * Owned by the caller.
  */
 char *inv_nearest_names(const char *name, const char *const *candidates, guint n);
+
+/* The same among the features of @map. */
+char *inv_nearest_features(const char *name, const InvCpuMap *map);
 
 G_END_DECLS

@@ -62,6 +62,28 @@ inv_cpu_record_free(InvCpuRecord *record)
     g_free(record);
 }
 
+InvCpuRecord *
+inv_cpu_record_copy(const InvCpuRecord *record)
+{
+    InvCpuRecord *copy;
+
+    if (!record)
+        return NULL;
+    /* The numbers; each text in turn becomes the copy's own. */
+    copy = g_memdup2(record, sizeof(*record));
+    copy->arch = g_strdup(record->arch);
+    copy->machine = g_strdup(record->machine);
+    copy->model = g_strdup(record->model);
+    copy->vendor = g_strdup(record->vendor);
+    copy->on = g_strdupv(record->on);
+    copy->off = g_strdupv(record->off);
+    copy->words = g_strdup(record->words);
+    copy->asked = g_strdup(record->asked);
+    copy->asked_machine = g_strdup(record->asked_machine);
+    copy->fingerprint = g_strdup(record->fingerprint);
+    return copy;
+}
+
 /* "key length:value", so that no value can pass for the next line. */
 static void
 hash_text(GChecksum *checksum, const char *key, const char *value)

@@ -43,6 +43,9 @@ typedef struct {
 void inv_cpu_record_free(InvCpuRecord *record);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvCpuRecord, inv_cpu_record_free)
 
+/* Every text is the copy's own. NULL: NULL. */
+InvCpuRecord *inv_cpu_record_copy(const InvCpuRecord *record);
+
 InvCpuRecord *inv_cpu_record_new(const char *arch, const InvGuestCpu *guest);
 
 InvJson *inv_cpu_record_to_json(const InvCpuRecord *record);

@@ -84,7 +84,6 @@ update_cpu(InvDaemon *daemon, InvVm *vm, InvDomain *domain, GError **error)
 {
     g_autoptr(InvDecision) decision = NULL;
     g_autoptr(InvCpuRecord) record = NULL;
-    g_autoptr(InvJson) json = NULL;
     InvCpu *updated;
 
     {
@@ -92,11 +91,8 @@ update_cpu(InvDaemon *daemon, InvVm *vm, InvDomain *domain, GError **error)
 
         if (!vm->record)
             return TRUE;
-        json = inv_cpu_record_to_json(vm->record);
+        record = inv_cpu_record_copy(vm->record);
     }
-    record = inv_cpu_record_from_json(json, error);
-    if (!record)
-        return FALSE;
     decision = inv_decision_new(daemon, domain, error);
     /* To name what differs from the model, the model's own features must be known. */
     if (!decision || !inv_emulator_cpu_facts(decision->emulator, domain->virt_type, decision->machine->name, TRUE,

@@ -336,14 +336,6 @@ send_started(const Start *start)
         inv_domain_event(start->daemon, start->vm, VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
 }
 
-static InvCpuRecord *
-copy_record(const InvCpuRecord *record, GError **error)
-{
-    g_autoptr(InvJson) json = inv_cpu_record_to_json(record);
-
-    return inv_cpu_record_from_json(json, error);
-}
-
 /* What lists show of a domain whose last start failed. Always FALSE. */
 static gboolean
 fail(Start *start)
@@ -375,8 +367,7 @@ start_under_job(InvDaemon *daemon, InvVm *vm, InvDomain *definition, gboolean pe
                                  "Requested operation is not valid: domain '%s' is already running", vm->name);
         start.id = inv_registry_next_id_locked(daemon->registry);
         start.persistent = inv_vm_is_persistent(vm);
-        if (vm->record && !(start.before = copy_record(vm->record, error)))
-            return FALSE;
+        start.before = inv_cpu_record_copy(vm->record);
     }
     if (!decide(&start, error))
         return fail(&start);

@@ -20,15 +20,13 @@ static InvCpuRecord *
 get_record(InvVm *vm, GError **error)
 {
     g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
-    g_autoptr(InvJson) json = NULL;
 
     if (!vm->record || !vm->inactive_xml) {
         inv_error_set(error, VIR_ERR_OPERATION_INVALID,
                       "domain '%s' has no CPU record to reopen: it was never started, or its record is open already", vm->name);
         return NULL;
     }
-    json = inv_cpu_record_to_json(vm->record);
-    return inv_cpu_record_from_json(json, error);
+    return inv_cpu_record_copy(vm->record);
 }
 
 /* The definition with the CPU and machine as they were asked for before they were settled. */
