@@ -99,11 +99,28 @@ refuse_no_model(const InvCpuBaseliner *baseliner, GError **error)
     return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "the map has no CPU model of vendor %.64s", vendor);
 }
 
+/*
+ * What tells models apart. Where one of the CPUs does not tell its vmx-*, each model that has them is
+ * as far off as the next, and a model of another age that has none shall not seem near.
+ */
+static InvFeatureSet *
+what_distinguishes(const InvCpuBasis *basis, const InvFeatureSet *common)
+{
+    InvFeatureSet *within = inv_feature_set_copy(inv_cpu_basis_describable(basis));
+    g_autoptr(InvFeatureSet) parts = inv_feature_set_copy(inv_cpu_basis_vmx_parts(basis));
+
+    inv_feature_set_intersect(parts, common);
+    if (inv_feature_set_is_empty(parts))
+        inv_feature_set_subtract(within, inv_cpu_basis_vmx_parts(basis));
+    return within;
+}
+
 InvCpu *
 inv_cpu_baseliner_result(const InvCpuBaseliner *baseliner, gboolean expand_features, gboolean migratable, GError **error)
 {
     const InvFeatureSet *describable = inv_cpu_basis_describable(baseliner->basis);
     g_autoptr(InvFeatureSet) common = NULL;
+    g_autoptr(InvFeatureSet) within = NULL;
     g_autoptr(InvFeatureSet) has = NULL;
     g_autoptr(InvFeatureSet) more = NULL;
     g_autoptr(InvFeatureSet) less = NULL;
@@ -118,7 +135,8 @@ inv_cpu_baseliner_result(const InvCpuBaseliner *baseliner, gboolean expand_featu
     common = inv_feature_set_copy(baseliner->features);
     if (migratable)
         inv_feature_set_intersect(common, inv_cpu_basis_comparable(baseliner->basis));
-    if (!inv_cpu_basis_choose(baseliner->basis, &(InvCpuRanking){ .vendor = baseliner->vendor, .target = common, .within = describable }, &model)) {
+    within = what_distinguishes(baseliner->basis, common);
+    if (!inv_cpu_basis_choose(baseliner->basis, &(InvCpuRanking){ .vendor = baseliner->vendor, .target = common, .within = within }, &model)) {
         refuse_no_model(baseliner, error);
         return NULL;
     }
