@@ -53,6 +53,12 @@ add_expansions(CpuFacts *all)
 CpuFacts *
 cpu_facts_load(const char *arch)
 {
+    return cpu_facts_load_with(arch, inv_cpu_map_default_folder());
+}
+
+CpuFacts *
+cpu_facts_load_with(const char *arch, const char *folder)
+{
     CpuFacts *all = g_new0(CpuFacts, 1);
     g_autofree char *path = g_strdup_printf("%s/tests/data/cpu/%s.json", g_getenv("INVAR_TOP_SRCDIR"), arch);
     g_autofree char *text = NULL;
@@ -61,7 +67,7 @@ cpu_facts_load(const char *arch)
 
     if (!g_file_get_contents(path, &text, &length, &error) || !(all->json = inv_json_parse(text, length, &error)))
         fail(path, error);
-    all->map = inv_cpu_map_load(inv_cpu_map_default_folder(), arch, &error);
+    all->map = inv_cpu_map_load(folder, arch, &error);
     if (!all->map)
         fail("cpu_map", error);
     all->names = inv_feature_names_new();

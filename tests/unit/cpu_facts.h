@@ -19,6 +19,8 @@ typedef struct {
 
 /* @arch: "x86_64", "s390x", "aarch64" or "ppc64". Fails the process when the recording cannot be read. */
 CpuFacts *cpu_facts_load(const char *arch);
+/* @folder: of the map, in place of the tree's. */
+CpuFacts *cpu_facts_load_with(const char *arch, const char *folder);
 void cpu_facts_free(CpuFacts *all);
 
 /* The raw recording's props of "max", borrowed; of another x86 model, owned by the caller. */

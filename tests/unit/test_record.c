@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "cpu_driver/request.h"
 #include "tests/unit/cpu_facts.h"
 #include "util/error.h"
 
@@ -156,6 +157,116 @@ json_and_back(void **state)
     assert_string_equal(other->asked_machine, "q35");
 }
 
+static void
+a_copy_is_the_same_and_its_own(void **state)
+{
+    g_autofree char *again = NULL;
+
+    record = record_of("+rtm -popcnt");
+    g_free(record->asked);
+    record->asked = g_strdup("<cpu/>\n");
+    other = inv_cpu_record_copy(record);
+    json = inv_cpu_record_to_json(record);
+    text = inv_json_format(json, FALSE);
+    g_clear_pointer(&record, inv_cpu_record_free);
+    g_clear_pointer(&json, inv_json_free);
+    json = inv_cpu_record_to_json(other);
+    again = inv_json_format(json, FALSE);
+    assert_string_equal(again, text);
+    assert_null(inv_cpu_record_copy(NULL));
+}
+
+/* What QEMU makes of a request that it filters nothing of: the model, and what is asked besides. */
+static InvGuestCpu *
+guest_of(const InvCpuRequest *request)
+{
+    g_autoptr(GPtrArray) list = inv_cpu_request_list(request);
+    InvGuestCpu *guest = g_new0(InvGuestCpu, 1);
+
+    guest->machine = g_strdup("pc-q35-7.2");
+    guest->model = g_strdup(inv_cpu_request_model(request));
+    guest->type_name = g_strdup_printf("%s-x86_64-cpu", guest->model);
+    guest->cpu = inv_cpu_expansion_copy(inv_cpu_table_find(all->table, guest->model)->expansion);
+    for (guint i = 0; i < list->len; i++) {
+        const InvAsked *asked = g_ptr_array_index(list, i);
+
+        if (asked->on)
+            inv_feature_set_add(guest->cpu->on, asked->name);
+        else
+            inv_feature_set_remove(guest->cpu->on, asked->name);
+    }
+    return guest;
+}
+
+static InvCpuRecord *
+start_with(const InvCpu *cpu)
+{
+    g_autoptr(InvCpuRequest) request = inv_cpu_resolve(&all->facts, cpu, &error);
+    g_autoptr(InvGuestCpu) guest = NULL;
+
+    if (!request)
+        fail_msg("%s", error->message);
+    guest = guest_of(request);
+    return inv_cpu_record_new("x86_64", guest);
+}
+
+static const char *const applied_cpus[] = {
+    "<cpu><model>Nehalem</model></cpu>",
+    "<cpu><model>Nehalem</model><feature name='aes' policy='require'/><feature name='sse4-1' policy='disable'/></cpu>",
+    "<cpu><model>Nehalem-v2</model><feature name='popcnt' policy='disable'/><feature name='rtm' policy='require'/></cpu>",
+    "<cpu match='minimum'><model>Westmere</model><feature name='avx' policy='optional'/></cpu>",
+    "<cpu><model>EPYC</model><feature name='svm' policy='require'/><feature name='kvm_pv_eoi' policy='disable'/></cpu>",
+    "<cpu mode='host-model'><feature name='la57' policy='disable'/></cpu>",
+    "<cpu><model>qemu64</model><feature name='svm' policy='forbid'/></cpu>",
+};
+
+/* Guest → record → <cpu> → guest → record: nothing has changed, and a third time neither. */
+static void
+a_record_applied_twice_changes_nothing(void **state)
+{
+    const char *xml = *state;
+    g_autoptr(InvCpu) cpu = inv_cpu_parse(xml, &error);
+    g_autoptr(InvCpu) once = NULL, twice = NULL;
+    g_autofree char *once_xml = NULL, *twice_xml = NULL;
+    g_auto(GStrv) lines = NULL;
+
+    assert_non_null(cpu);
+    record = start_with(cpu);
+    once = inv_cpu_update(&all->facts, cpu, record, &error);
+    assert_non_null(once);
+    other = start_with(once);
+    lines = inv_cpu_record_compare(record, other);
+    text = g_strjoinv("; ", lines);
+    assert_string_equal(text, "");
+    assert_string_equal(other->fingerprint, record->fingerprint);
+    twice = inv_cpu_update(&all->facts, once, other, &error);
+    once_xml = inv_cpu_format(once);
+    twice_xml = inv_cpu_format(twice);
+    assert_string_equal(twice_xml, once_xml);
+}
+
+/* The same for every model there is. */
+static void
+models_applied_twice_change_nothing(void **state)
+{
+    guint tried = 0;
+
+    for (guint i = 0; i < inv_cpu_table_size(all->table); i++) {
+        const InvCpuModel *model = inv_cpu_table_at(all->table, i);
+        g_autofree char *xml = g_strdup_printf("<cpu><model>%s</model></cpu>", model->name);
+        void *argument = xml;
+
+        if (!model->expansion || model->alias_of || strcmp(model->name, "max") == 0 || strcmp(model->name, "host") == 0)
+            continue;
+        a_record_applied_twice_changes_nothing(&argument);
+        g_clear_pointer(&text, g_free);
+        g_clear_pointer(&record, inv_cpu_record_free);
+        g_clear_pointer(&other, inv_cpu_record_free);
+        tried++;
+    }
+    assert_true(tried > 50);
+}
+
 typedef struct {
     const char *name;
     const char *member;
@@ -187,7 +298,7 @@ a_damaged_record_is_refused(void **state)
 int
 main(void)
 {
-    struct CMUnitTest tests[G_N_ELEMENTS(compare_cases) + G_N_ELEMENTS(damage_cases) + 3];
+    struct CMUnitTest tests[G_N_ELEMENTS(compare_cases) + G_N_ELEMENTS(damage_cases) + G_N_ELEMENTS(applied_cpus) + 5];
     gsize n = 0;
 
     for (gsize i = 0; i < G_N_ELEMENTS(compare_cases); i++)
@@ -197,5 +308,9 @@ main(void)
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(what_a_record_holds, setup, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(the_fingerprint_never_changes, setup, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(json_and_back, setup, teardown);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(a_copy_is_the_same_and_its_own, setup, teardown);
+    for (gsize i = 0; i < G_N_ELEMENTS(applied_cpus); i++)
+        tests[n++] = (struct CMUnitTest){ applied_cpus[i], a_record_applied_twice_changes_nothing, setup, teardown, (void *)applied_cpus[i] };
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(models_applied_twice_change_nothing, setup, teardown);
     return cmocka_run_group_tests_name("cpu record", tests, NULL, NULL);
 }
