@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cpu_driver/cpuid_data.h"
 #include "cpu_driver/driver.h"
 #include "util/error.h"
 
@@ -7,6 +8,11 @@
 /* TCG has one width of physical addresses and refuses every other. */
 #define TCG_PHYS_BITS 40u
 #define VENDOR_ID_LENGTH 12u
+/* QEMU 10 has 50 of them. */
+#define MAX_WORDS 256u
+
+/* The leaf of XSAVE: QEMU shows it to a guest with xsave only, and does not say so of the features in it. */
+#define LEAF_XSAVE 0x0000000du
 
 /* Bits of these MSRs are there for a guest only when CPUID says that the MSR is. */
 static const struct {
@@ -26,6 +32,8 @@ owner_of(const InvCpuMap *map, const char *feature)
 {
     const InvCpuMapFeature *entry = inv_cpu_map_find(map, feature);
 
+    if (entry && !entry->is_msr && entry->mask && entry->leaf == LEAF_XSAVE)
+        return "xsave";
     for (guint i = 0; entry && entry->is_msr && i < G_N_ELEMENTS(msr_owners); i++) {
         if (entry->leaf >= msr_owners[i].first && entry->leaf <= msr_owners[i].last)
             return msr_owners[i].feature;
@@ -33,16 +41,79 @@ owner_of(const InvCpuMap *map, const char *feature)
     return NULL;
 }
 
-/* Did the configuration itself leave @feature out? FALSE too when that is not known. */
-static gboolean
-is_left_out(const InvCpuFacts *facts, const InvCpuRequest *request, const char *feature)
+/* QEMU's words as CPUID leaves; NULL when they are none. */
+static InvCpuidData *
+data_of_words(const InvJson *feature_words)
 {
-    const InvAsked *asked = inv_cpu_request_find(request, feature);
-    const InvCpuModel *model = request->model ? inv_cpu_table_find(facts->table, request->model) : NULL;
+    static const char *const registers[] = { "EAX", "EBX", "ECX", "EDX" };
+    g_autoptr(InvCpuidData) data = inv_cpuid_data_new();
+    guint n = inv_json_size(feature_words);
+
+    for (guint i = 0; i < n; i++) {
+        const InvJson *word = inv_json_at(feature_words, i);
+        InvCpuidLeaf leaf = {
+            .leaf = (guint32)inv_json_get_uint(word, "cpuid-input-eax", 0),
+            .subleaf = (guint32)inv_json_get_uint(word, "cpuid-input-ecx", 0),
+        };
+
+        if (inv_cpuid_data_leaf(data, leaf.leaf, leaf.subleaf))
+            continue;
+        /* A word is one register: a leaf's other words come anywhere behind it. */
+        for (guint k = i; k < n; k++) {
+            const InvJson *other = inv_json_at(feature_words, k);
+            const char *reg = inv_json_get_string(other, "cpuid-register");
+
+            for (guint r = 0; reg && r < G_N_ELEMENTS(registers); r++) {
+                if (strcmp(reg, registers[r]) == 0 && inv_json_get_uint(other, "cpuid-input-eax", 0) == leaf.leaf &&
+                    inv_json_get_uint(other, "cpuid-input-ecx", 0) == leaf.subleaf)
+                    leaf.regs[r] = (guint32)inv_json_get_uint(other, "features", 0);
+            }
+        }
+        if (!inv_cpuid_data_add(data, &leaf, NULL))
+            return NULL;
+    }
+    return g_steal_pointer(&data);
+}
+
+char **
+inv_cpu_hidden_features(const InvCpuMap *map, const InvJson *feature_words)
+{
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    g_autoptr(InvFeatureNames) names = inv_feature_names_new();
+    g_autoptr(InvCpuidData) data = NULL;
+    g_autoptr(InvFeatureSet) on = NULL;
+    g_autofree const char **list = NULL;
+
+    if (inv_json_type(feature_words) == INV_JSON_ARRAY && inv_json_size(feature_words) <= MAX_WORDS)
+        data = data_of_words(feature_words);
+    if (!data)
+        return g_strv_builder_end(builder);
+    on = inv_cpuid_data_features(data, map, names);
+    list = inv_feature_set_list(on);
+    for (guint i = 0; list[i]; i++) {
+        const char *owner = owner_of(map, list[i]);
+
+        if (owner && !inv_feature_set_has(on, owner))
+            g_strv_builder_add(builder, list[i]);
+    }
+    return g_strv_builder_end(builder);
+}
+
+static const char *
+lacks_owner(const InvCpuFacts *facts, const InvCpuRequest *request, const char *feature)
+{
+    const char *owner = owner_of(facts->map, feature);
+    const InvAsked *asked = owner ? inv_cpu_request_find(request, owner) : NULL;
+    const InvCpuModel *model = owner && request->model ? inv_cpu_table_find(facts->table, request->model) : NULL;
+    g_autoptr(InvFeatureSet) gives = NULL;
 
     if (asked)
-        return !asked->on;
-    return model && model->expansion && !inv_feature_set_has(model->expansion->on, feature);
+        return asked->on ? NULL : owner;
+    if (model && model->expansion)
+        return inv_feature_set_has(model->expansion->on, owner) ? NULL : owner;
+    /* Not known of the model: what can be had here and is filtered lacks its whole. An MSR's own bits may be filtered for more reasons. */
+    gives = owner && !inv_cpu_map_find(facts->map, feature)->is_msr ? inv_cpu_host_gives(facts) : NULL;
+    return gives && inv_feature_set_has(gives, feature) ? owner : NULL;
 }
 
 static char *
@@ -116,11 +187,11 @@ static void
 explain(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuRequest *request, const char *feature, InvLayer *layer, char **reason,
         char **remedy)
 {
-    const char *owner = owner_of(facts->map, feature);
+    const char *owner = lacks_owner(facts, request, feature);
     g_autoptr(InvFeatureSet) gives = inv_cpu_host_gives(facts);
     gboolean host_gives = gives && inv_feature_set_has(gives, feature);
 
-    if (owner && is_left_out(facts, request, owner)) {
+    if (owner) {
         *layer = INV_LAYER_CONFIGURATION;
         *reason = g_strdup_printf("%s is a part of %s, which this CPU does not have", feature, owner);
         *remedy = g_strdup_printf("ask for its whole: <feature name='%s' policy='require'/>, or take it out: "
@@ -339,6 +410,7 @@ const InvCpuDriver inv_cpu_driver_x86 = {
     .arches = arches,
     .takes_features = TRUE,
     .tells_filtered = TRUE,
+    .lacks_owner = lacks_owner,
     .host_model = host_model,
     .match = match,
     .properties = properties,

@@ -23,6 +23,9 @@ typedef struct {
     InvCpuDriverStep properties; /* vendor, vendor_id, migratable, maxphysaddr, cache */
     InvCpuDriverStep deprecated_features;
 
+    /* The feature of which @feature, that QEMU filters, is a part and that this CPU has not got (xsave of xsaveopt), or NULL. */
+    const char *(*lacks_owner)(const InvCpuFacts *facts, const InvCpuRequest *request, const char *feature);
+
     /* Why QEMU filters @feature, and what would help. *@reason and *@remedy are owned by the caller. */
     void (*explain)(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuRequest *request, const char *feature,
                     InvLayer *layer, char **reason, char **remedy);

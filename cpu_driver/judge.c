@@ -40,14 +40,19 @@ typedef enum {
 } Loss;
 
 static Loss
-loss_of(const InvCpuRequest *request, const char *feature, InvCpuModelCheck check)
+loss_of(const InvCpuFacts *facts, const InvCpuDriver *driver, const InvCpuRequest *request, const char *feature, InvCpuModelCheck check)
 {
     const InvAsked *asked = inv_cpu_request_find(request, feature);
+    const char *owner = driver && driver->lacks_owner ? driver->lacks_owner(facts, request, feature) : NULL;
 
     if (inv_cpu_map_follows_topology(feature))
         return LOSS_NONE;
+    /* Who switches a feature off knows that its parts go with it. */
+    if (!asked && owner && inv_cpu_request_find(request, owner))
+        return LOSS_NONE;
     if (asked) {
-        if (!asked->on || asked->policy == INV_CPU_POLICY_OPTIONAL || asked->policy == INV_CPU_POLICY_FORCE ||
+        /* No force shows a part without its whole. */
+        if (!asked->on || asked->policy == INV_CPU_POLICY_OPTIONAL || (asked->policy == INV_CPU_POLICY_FORCE && !owner) ||
             asked->origin == INV_ORIGIN_MINIMUM)
             return LOSS_NONE;
         if (asked->origin == INV_ORIGIN_USER)
@@ -72,7 +77,7 @@ inv_cpu_verdict(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuRequest
 
     copy_refusals(verdict, request);
     for (const char *const *name = unavailable; name && *name; name++) {
-        Loss loss = loss_of(request, *name, check);
+        Loss loss = loss_of(facts, driver, request, *name, check);
 
         if (loss == LOSS_NONE)
             continue;

@@ -361,19 +361,34 @@ ask_unavailable(const Question *question, InvQmp *qmp, gint64 end, GError **erro
     g_autoptr(InvJson) arguments = inv_json_new_object();
     g_autoptr(InvJson) reply = NULL;
     g_autoptr(InvJson) json = NULL;
-    const InvQmpCommand command = { "qom-get", arguments };
-    GError *refused = NULL;
+    g_autoptr(InvJson) word_arguments = inv_json_new_object();
+    g_autoptr(InvJson) words = NULL;
+    const InvQmpCommand commands[] = { { "qom-get", arguments }, { "qom-get", word_arguments } };
+    InvJson *replies[G_N_ELEMENTS(commands)] = { NULL };
+    GError *refused[G_N_ELEMENTS(commands)] = { NULL };
+    gboolean answered;
 
     if (!path)
         return NULL;
     inv_json_object_set_string(arguments, "path", path);
     inv_json_object_set_string(arguments, "property", "unavailable-features");
-    if (!inv_qmp_call_many(qmp, &command, 1, inv_deadline_left(end), &reply, &refused, error))
+    inv_json_object_set_string(word_arguments, "path", path);
+    inv_json_object_set_string(word_arguments, "property", "feature-words");
+    answered = inv_qmp_call_many(qmp, commands, G_N_ELEMENTS(commands), inv_deadline_left(end), replies, refused, error);
+    reply = replies[0];
+    words = replies[1];
+    for (guint i = 0; i < G_N_ELEMENTS(refused); i++)
+        g_clear_error(&refused[i]);
+    if (!answered)
         return NULL;
-    g_clear_error(&refused);
     json = inv_json_new_object();
     if (inv_json_type(reply) == INV_JSON_ARRAY) {
-        g_auto(GStrv) list = inv_cpu_names_to_libvirt(question->map, reply);
+        g_auto(GStrv) hidden = inv_cpu_hidden_features(question->map, words);
+        g_auto(GStrv) list = NULL;
+
+        for (char **name = hidden; *name; name++)
+            inv_json_array_add_string(reply, inv_cpu_map_to_qemu(question->map, *name));
+        list = inv_cpu_names_to_libvirt(question->map, reply);
 
         inv_json_object_set_strv(json, "unavailable", (const char *const *)list);
     } else {

@@ -212,6 +212,7 @@ static void
 take_features(Reader *reader, InvGuestCpu *guest, const InvCpuMap *map, InvFeatureNames *names, InvJson *props)
 {
     const gboolean forced = inv_json_get_boolean(props, "x-force-features", FALSE);
+    g_auto(GStrv) hidden = NULL;
 
     for (guint i = FIRST_LIVE_VALUE; i < G_N_ELEMENTS(live_properties); i++) {
         if (reader->live[i])
@@ -222,6 +223,9 @@ take_features(Reader *reader, InvGuestCpu *guest, const InvCpuMap *map, InvFeatu
         return;
     guest->unavailable = inv_cpu_names_to_libvirt(map, reader->live[LIVE_UNAVAILABLE]);
     for (char **name = guest->unavailable; *name && !forced; name++)
+        inv_feature_set_remove(guest->cpu->on, *name);
+    hidden = inv_cpu_hidden_features(map, reader->live[LIVE_WORDS]);
+    for (char **name = hidden; *name; name++)
         inv_feature_set_remove(guest->cpu->on, *name);
     if (inv_json_type(reader->live[LIVE_WORDS]) == INV_JSON_ARRAY)
         guest->words = inv_guest_cpu_words(reader->live[LIVE_WORDS]);
