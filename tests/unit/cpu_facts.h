@@ -22,6 +22,7 @@ CpuFacts *cpu_facts_load(const char *arch);
 /* @folder: of the map, in place of the tree's. */
 CpuFacts *cpu_facts_load_with(const char *arch, const char *folder);
 void cpu_facts_free(CpuFacts *all);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(CpuFacts, cpu_facts_free)
 
 /* The raw recording's props of "max", borrowed; of another x86 model, owned by the caller. */
 const InvJson *cpu_facts_max(const CpuFacts *all);

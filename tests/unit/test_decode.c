@@ -8,10 +8,11 @@
 
 #include <cmocka.h>
 
-#include "cpu_driver/decode.h"
-#include "cpu_driver/expand.h"
+#include "tests/unit/decode_checks.h"
 #include "util/error.h"
 
+static DecodeTools tools;
+/* The parts of `tools`, for short. */
 static InvCpuMap *map;
 static InvCpuModels *models;
 static InvFeatureNames *names;
@@ -21,22 +22,19 @@ static guint total_deltas, total_least, total_answers;
 static int
 load(void **state)
 {
-    const char *folder = inv_cpu_map_default_folder();
+    gboolean loaded = decode_tools_load(&tools);
 
-    map = inv_cpu_map_load(folder, "x86_64", NULL);
-    models = inv_cpu_models_load(folder, "x86_64", NULL);
-    names = inv_feature_names_new();
-    decoder = inv_cpu_decoder_new(folder, map, models, names, NULL);
-    return decoder ? 0 : -1;
+    map = tools.map;
+    models = tools.models;
+    names = tools.names;
+    decoder = tools.decoder;
+    return loaded ? 0 : -1;
 }
 
 static int
 unload(void **state)
 {
-    g_clear_pointer(&decoder, inv_cpu_decoder_free);
-    g_clear_pointer(&names, inv_feature_names_free);
-    g_clear_pointer(&models, inv_cpu_models_free);
-    g_clear_pointer(&map, inv_cpu_map_free);
+    decode_tools_clear(&tools);
     return 0;
 }
 
@@ -64,41 +62,6 @@ read_words(const char *machine, const char *suffix)
     return data;
 }
 
-static void
-assert_same(const InvFeatureSet *got, const InvFeatureSet *wanted)
-{
-    g_autoptr(InvFeatureSet) more = inv_feature_set_difference(got, wanted);
-    g_autoptr(InvFeatureSet) less = inv_feature_set_difference(wanted, got);
-    g_autofree const char **more_list = inv_feature_set_list(more);
-    g_autofree const char **less_list = inv_feature_set_list(less);
-    g_autofree char *more_text = g_strjoinv(" ", (char **)more_list);
-    g_autofree char *less_text = g_strjoinv(" ", (char **)less_list);
-
-    assert_string_equal(more_text, "");
-    assert_string_equal(less_text, "");
-}
-
-/* Describes, writes, reads, expands: that must give back what was seen. */
-static InvCpu *
-round_trip(const InvCpuSeen *seen, const InvFeatureSet *wanted)
-{
-    g_autoptr(GError) error = NULL;
-    g_autoptr(InvCpu) cpu = inv_cpu_describe_seen(decoder, seen, &error);
-    g_autoptr(InvCpu) again = NULL;
-    g_autoptr(InvFeatureSet) expanded = NULL;
-    g_autofree char *xml = NULL;
-
-    assert_null(error);
-    xml = inv_cpu_format(cpu);
-    again = inv_cpu_parse(xml, &error);
-    assert_null(error);
-    expanded = inv_cpu_expand(decoder, again, seen->vmx_known, &error);
-    assert_null(error);
-    assert_same(expanded, wanted);
-    assert_string_equal(inv_cpu_models_find(models, again->model)->vendor, seen->vendor);
-    return g_steal_pointer(&cpu);
-}
-
 /* The features that the dump shows, counted here anew: less the broken ones. */
 static void
 cpuid_is_described_exactly(void **state)
@@ -121,7 +84,7 @@ cpuid_is_described_exactly(void **state)
     wanted = inv_cpuid_data_features(data, map, names);
     broken = inv_cpu_broken_features(decoder, seen->vendor, seen->family, seen->model_number, seen->stepping);
     inv_feature_set_subtract(wanted, broken);
-    cpu = round_trip(seen, wanted);
+    cpu = assert_round_trip(&tools, seen, wanted);
     signature = read_data(machine, ".sig", NULL);
     assert_non_null(signature);
     /* "family: 6 (0x06)" and so on. */
@@ -166,7 +129,7 @@ expansion_is_described_exactly(void **state)
     if (error)
         print_error("%s\n", error->message);
     assert_null(error);
-    cpu = round_trip(seen, seen->features);
+    cpu = assert_round_trip(&tools, seen, seen->features);
     least = inv_cpu_least_deltas(decoder, seen);
     assert_true(inv_cpu_count_deltas(cpu) >= least);
     total_deltas += inv_cpu_count_deltas(cpu);
@@ -196,7 +159,7 @@ enabled_and_disabled_agree(void **state)
     seen = inv_cpu_seen_from_expansion(decoder, reply, NULL);
     enabled = inv_cpuid_data_features(enabled_words, map, names);
     disabled = inv_cpuid_data_features(disabled_words, map, names);
-    assert_same(enabled, seen->features);
+    assert_same_features(enabled, seen->features);
     both = inv_feature_set_copy(enabled);
     inv_feature_set_intersect(both, disabled);
     assert_int_equal(inv_feature_set_count(both), 0);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/decode_checks.h"
+
+gboolean
+decode_tools_load(DecodeTools *tools)
+{
+    const char *folder = inv_cpu_map_default_folder();
+
+    tools->map = inv_cpu_map_load(folder, "x86_64", NULL);
+    tools->models = inv_cpu_models_load(folder, "x86_64", NULL);
+    tools->names = inv_feature_names_new();
+    tools->decoder = inv_cpu_decoder_new(folder, tools->map, tools->models, tools->names, NULL);
+    return tools->decoder != NULL;
+}
+
+void
+decode_tools_clear(DecodeTools *tools)
+{
+    g_clear_pointer(&tools->decoder, inv_cpu_decoder_free);
+    g_clear_pointer(&tools->names, inv_feature_names_free);
+    g_clear_pointer(&tools->models, inv_cpu_models_free);
+    g_clear_pointer(&tools->map, inv_cpu_map_free);
+}
+
+static char *
+names_beyond(const InvFeatureSet *set, const InvFeatureSet *other)
+{
+    g_autoptr(InvFeatureSet) more = inv_feature_set_difference(set, other);
+    g_autofree const char **list = inv_feature_set_list(more);
+
+    return g_strjoinv(" ", (char **)list);
+}
+
+void
+assert_same_features(const InvFeatureSet *got, const InvFeatureSet *wanted)
+{
+    g_autofree char *more = names_beyond(got, wanted);
+    g_autofree char *less = names_beyond(wanted, got);
+
+    if (*more || *less)
+        print_error("too much: %s; missing: %s\n", more, less);
+    assert_string_equal(more, "");
+    assert_string_equal(less, "");
+}
+
+InvCpu *
+assert_round_trip(const DecodeTools *tools, const InvCpuSeen *seen, const InvFeatureSet *wanted)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(InvCpu) cpu = inv_cpu_describe_seen(tools->decoder, seen, &error);
+    g_autoptr(InvCpu) again = NULL;
+    g_autoptr(InvCpu) once_more = NULL;
+    g_autoptr(InvFeatureSet) expanded = NULL;
+    g_autofree char *xml = NULL;
+    g_autofree char *second_xml = NULL;
+    InvCpuSeen described = *seen;
+
+    assert_null(error);
+    xml = inv_cpu_format(cpu);
+    again = inv_cpu_parse(xml, &error);
+    assert_null(error);
+    expanded = inv_cpu_expand(tools->decoder, again, seen->vmx_known, &error);
+    assert_null(error);
+    assert_same_features(expanded, wanted);
+    assert_string_equal(inv_cpu_models_find(tools->models, again->model)->vendor, seen->vendor);
+    described.features = expanded;
+    once_more = inv_cpu_describe_seen(tools->decoder, &described, &error);
+    assert_null(error);
+    second_xml = inv_cpu_format(once_more);
+    assert_string_equal(second_xml, xml);
+    return g_steal_pointer(&cpu);
+}

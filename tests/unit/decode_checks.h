@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "cpu_driver/decode.h"
+#include "cpu_driver/expand.h"
+
+#include <glib.h>
+
+G_BEGIN_DECLS
+
+/* What decoding takes, from the tree's own map. */
+typedef struct {
+    InvCpuMap *map;
+    InvCpuModels *models;
+    InvFeatureNames *names;
+    InvCpuDecoder *decoder;
+} DecodeTools;
+
+gboolean decode_tools_load(DecodeTools *tools);
+void decode_tools_clear(DecodeTools *tools);
+
+/* Both print what is too much and what is missing. */
+void assert_same_features(const InvFeatureSet *got, const InvFeatureSet *wanted);
+/*
+ * Describes @seen, writes that, reads it, expands it: that must give @wanted, by a model of the same
+ * vendor; and once more of the result must write the same. Owned by the caller.
+ */
+InvCpu *assert_round_trip(const DecodeTools *tools, const InvCpuSeen *seen, const InvFeatureSet *wanted);
+
+G_END_DECLS
