@@ -9,6 +9,8 @@
 
 #include <unistd.h>
 
+#define NODE_FOLDER "/sys/devices/system/node"
+
 static guint
 remaining_ms(gint64 end)
 {
@@ -307,6 +309,56 @@ default_emulators(InvEmulators *emulators, gint64 end)
         g_ptr_array_add(defaults, first ? first : inv_emulator_ref(emulator));
     }
     return defaults;
+}
+
+/* The sizes of the pools below @folder. FALSE: it is not there. */
+static gboolean
+watch_pools(InvFreshness *freshness, const char *folder)
+{
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    const char *entry;
+
+    while (dir && (entry = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(folder, entry, "nr_hugepages", NULL);
+
+        if (g_str_has_prefix(entry, "hugepages-"))
+            inv_freshness_watch_text(freshness, path);
+    }
+    return dir != NULL;
+}
+
+/* The kernel's own files: their times tell nothing, and their texts are a line each. */
+static void
+watch_host(InvFreshness *freshness)
+{
+    g_autoptr(GDir) nodes = g_dir_open(NODE_FOLDER, 0, NULL);
+    gboolean per_node = FALSE;
+    const char *entry;
+
+    inv_freshness_watch_text(freshness, "/sys/devices/system/cpu/online");
+    inv_freshness_watch_text(freshness, NODE_FOLDER "/online");
+    inv_freshness_watch_memory(freshness);
+    while (nodes && (entry = g_dir_read_name(nodes))) {
+        g_autofree char *pools = g_build_filename(NODE_FOLDER, entry, "hugepages", NULL);
+
+        if (g_str_has_prefix(entry, "node") && g_ascii_isdigit(entry[4]) && watch_pools(freshness, pools))
+            per_node = TRUE;
+    }
+    if (!per_node)
+        watch_pools(freshness, "/sys/kernel/mm/hugepages");
+}
+
+void
+inv_capabilities_watch(InvEmulators *emulators, InvFreshness *freshness)
+{
+    g_auto(GStrv) paths = NULL;
+
+    inv_kvm_watch(freshness, TRUE);
+    inv_emulators_watch(emulators, NULL, freshness);
+    paths = inv_emulators_list(emulators);
+    for (char **path = paths; *path; path++)
+        inv_emulators_watch(emulators, *path, freshness);
+    watch_host(freshness);
 }
 
 char *

@@ -8,6 +8,12 @@
 G_BEGIN_DECLS
 
 /*
+ * Lets @freshness notice what would make the answer another one: KVM, the folders and files of all
+ * emulators, processors that come and go, memory, pools of huge pages. Before the answer is made.
+ */
+void inv_capabilities_watch(InvEmulators *emulators, InvFreshness *freshness);
+
+/*
  * libvirt's <capabilities> (virConnectGetCapabilities): the host, and a guest per architecture for
  * which an emulator is installed, each with the emulator that a domain without <emulator> gets and
  * that emulator's machine types. KVM is listed only where it works here and now: a client that sees

@@ -15,6 +15,8 @@
 
 /* Exits of guests and autostarts at once. */
 #define TASK_THREADS 8
+/* Some hundred documents of tens of kilobytes. */
+#define ANSWERS_BYTES (16u * 1024 * 1024)
 #define DEFAULT_QEMU_USER "invar-qemu"
 #define PRIVATE_SOCKET 0600
 #define GROUP_SOCKET 0660
@@ -152,6 +154,7 @@ inv_daemon_new(InvPaths *paths, InvConfig *config, GError **error)
     daemon->cache = inv_cache_open(cache);
     daemon->emulators =
         inv_emulators_new(daemon->io, daemon->cache, (const char *const *)config->emulator_folders, paths->runtime);
+    daemon->answers = inv_answer_cache_new(ANSWERS_BYTES);
     if (!inv_adopt_load(daemon, error))
         return NULL;
     daemon->server = new_server(daemon);
@@ -218,6 +221,7 @@ inv_daemon_free(InvDaemon *daemon)
     wait_for_tasks(daemon);
     inv_io_thread_call(daemon->io, release_guests, daemon);
     g_thread_pool_free(daemon->tasks, FALSE, TRUE);
+    inv_answer_cache_free(daemon->answers);
     inv_emulators_free(daemon->emulators);
     inv_io_thread_free(daemon->io);
     inv_registry_free(daemon->registry);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "daemon/answer_cache.h"
 #include "daemon/config.h"
 #include "daemon/events.h"
 #include "daemon/paths.h"
@@ -24,6 +25,7 @@ typedef struct {
     InvStore *store;
     InvCache *cache;
     InvEmulators *emulators;
+    InvAnswerCache *answers; /* replies about hosts and emulators that are ready to be sent again */
     InvRegistry *registry;
     InvEvents *events;
     InvRpcServer *server;

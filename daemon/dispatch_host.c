@@ -5,6 +5,7 @@
 #include "daemon/domain_capabilities.h"
 #include "daemon/emulator_choice.h"
 #include "daemon/host.h"
+#include "rpc/frame.h"
 #include "util/error.h"
 
 #include <string.h>
@@ -95,14 +96,44 @@ get_max_vcpus(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_d
     return TRUE;
 }
 
+/* A document that was given before, and is still true, leaves from the I/O thread as it was sent then. */
+static GBytes *
+answer_at_hand(InvRpcClient *client, guint32 procedure, const guint8 *args, gsize length, gpointer user_data)
+{
+    InvDaemon *daemon = user_data;
+
+    return inv_answer_cache_get(daemon->answers, inv_emulators_generation(daemon->emulators), procedure, args, length);
+}
+
+/* Keeps a reply for that. @args NULL: the procedure has none. Takes *@freshness over; it and @generation are of before the answer. */
+static void
+remember(InvDaemon *daemon, guint generation, guint32 procedure, gpointer args, gpointer reply, InvFreshness **freshness)
+{
+    const InvRpcProcedure *known = inv_rpc_program_find(&inv_rpc_remote_program, procedure);
+    g_autoptr(GBytes) question = args ? inv_rpc_payload_encode(known->args, args, NULL) : g_bytes_new_static("", 0);
+    g_autoptr(GBytes) result = inv_rpc_payload_encode(known->ret, reply, NULL);
+
+    /* What cannot be encoded is the sender's trouble. */
+    if (question && result)
+        inv_answer_cache_put(daemon->answers, generation, procedure, g_bytes_get_data(question, NULL), g_bytes_get_size(question),
+                             g_steal_pointer(freshness), result);
+}
+
 static gboolean
 get_capabilities(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
 {
     remote_connect_get_capabilities_ret *reply = ret;
     InvDaemon *daemon = user_data;
 
+    guint generation = inv_emulators_generation(daemon->emulators);
+    g_autoptr(InvFreshness) freshness = inv_freshness_new();
+
+    inv_capabilities_watch(daemon->emulators, freshness);
     reply->capabilities = inv_capabilities_format(daemon->emulators, inv_daemon_probe_deadline(daemon), error);
-    return reply->capabilities != NULL;
+    if (!reply->capabilities)
+        return FALSE;
+    remember(daemon, generation, REMOTE_PROC_CONNECT_GET_CAPABILITIES, NULL, reply, &freshness);
+    return TRUE;
 }
 
 static gboolean
@@ -113,13 +144,22 @@ get_domain_capabilities(InvRpcClient *client, gpointer args, gpointer ret, gpoin
     InvDaemon *daemon = user_data;
     /* libvirt ≥ 10.10's VIR_CONNECT_GET_DOMAIN_CAPABILITIES_DISABLE_DEPRECATED_FEATURES is for s390x alone. */
     const unsigned int disable_deprecated = 1;
+    guint generation = inv_emulators_generation(daemon->emulators);
+    g_autoptr(InvFreshness) freshness = inv_freshness_new();
 
     if (!inv_dispatch_check_flags(wanted->flags, disable_deprecated, "domain capabilities", error))
+        return FALSE;
+    if (!inv_domain_capabilities_watch(daemon->emulators, inv_dispatch_optional(wanted->emulatorbin),
+                                       inv_dispatch_optional(wanted->arch), inv_dispatch_optional(wanted->virttype),
+                                       inv_daemon_probe_deadline(daemon), freshness, error))
         return FALSE;
     reply->capabilities = inv_domain_capabilities_format(daemon->emulators, inv_dispatch_optional(wanted->emulatorbin),
                                                          inv_dispatch_optional(wanted->arch), inv_dispatch_optional(wanted->machine),
                                                          inv_dispatch_optional(wanted->virttype), inv_daemon_probe_deadline(daemon), error);
-    return reply->capabilities != NULL;
+    if (!reply->capabilities)
+        return FALSE;
+    remember(daemon, generation, REMOTE_PROC_CONNECT_GET_DOMAIN_CAPABILITIES, args, reply, &freshness);
+    return TRUE;
 }
 
 static gboolean
@@ -188,8 +228,8 @@ static const InvRpcMethod methods[] = {
     { REMOTE_PROC_DOMAIN_GET_SECURITY_LABEL, get_security_label, AT_ONCE },
     { REMOTE_PROC_CONNECT_GET_VERSION, get_version, INV_RPC_READ },
     { REMOTE_PROC_CONNECT_GET_MAX_VCPUS, get_max_vcpus, INV_RPC_READ },
-    { REMOTE_PROC_CONNECT_GET_CAPABILITIES, get_capabilities, INV_RPC_READ },
-    { REMOTE_PROC_CONNECT_GET_DOMAIN_CAPABILITIES, get_domain_capabilities, INV_RPC_READ },
+    { REMOTE_PROC_CONNECT_GET_CAPABILITIES, get_capabilities, INV_RPC_READ, .ready = answer_at_hand },
+    { REMOTE_PROC_CONNECT_GET_DOMAIN_CAPABILITIES, get_domain_capabilities, INV_RPC_READ, .ready = answer_at_hand },
     { REMOTE_PROC_CONNECT_GET_CPU_MODEL_NAMES, get_cpu_model_names, INV_RPC_READ },
 };
 

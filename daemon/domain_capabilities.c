@@ -84,6 +84,21 @@ target_find(Target *target, InvEmulators *emulators, const char *emulatorbin, co
     return target->machine != NULL;
 }
 
+gboolean
+inv_domain_capabilities_watch(InvEmulators *emulators, const char *emulatorbin, const char *arch, const char *virttype,
+                              guint deadline_ms, InvFreshness *freshness, GError **error)
+{
+    g_autoptr(InvEmulator) emulator = NULL;
+
+    inv_kvm_watch(freshness, g_strcmp0(virttype, "qemu") != 0);
+    inv_emulators_watch(emulators, emulatorbin, freshness);
+    emulator = inv_emulators_get(emulators, emulatorbin, arch || emulatorbin ? arch : inv_host_arch(), deadline_ms, error);
+    if (!emulator)
+        return FALSE;
+    inv_emulators_watch(emulators, inv_emulator_path(emulator), freshness);
+    return TRUE;
+}
+
 static gboolean
 ask_cpu_facts(Target *target, gboolean expansions, gint64 end, GError **error)
 {

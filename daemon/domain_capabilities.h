@@ -24,6 +24,13 @@ char *inv_domain_capabilities_format(InvEmulators *emulators, const char *emulat
                                      const char *virttype, guint deadline_ms, GError **error);
 
 /*
+ * Lets @freshness notice what would make such an answer another one. To be called before the answer
+ * is made. The emulator is found for it, which may probe; an error is what asking would give.
+ */
+gboolean inv_domain_capabilities_watch(InvEmulators *emulators, const char *emulatorbin, const char *arch, const char *virttype,
+                                       guint deadline_ms, InvFreshness *freshness, GError **error);
+
+/*
  * The same with the form chosen: @blockers adds, behind each model that is not usable, a <blockers>
  * element with the features that are in its way, and a model's canonical name. Libvirt has both
  * since version 10; the schemas of older ones refuse them, so that the function above gives them

@@ -4,6 +4,7 @@
 #include "cpu_driver/cpu_driver.h"
 #include "qemu/kvm.h"
 #include "store/cache.h"
+#include "util/freshness.h"
 #include "util/io_thread.h"
 
 #include <glib.h>
@@ -41,6 +42,15 @@ GPtrArray *inv_emulators_probe_all(InvEmulators *emulators, guint deadline_ms);
  * remembered failures included: the next call asks QEMU.
  */
 void inv_emulators_refresh(InvEmulators *emulators, const char *path);
+
+/*
+ * What an answer about the emulator at @path, or (NULL) about whichever is found first, depends on
+ * beside what inv_kvm_watch() watches: the file; the folders that are searched. For answers about
+ * all emulators the files are the caller's to watch.
+ */
+void inv_emulators_watch(InvEmulators *emulators, const char *path, InvFreshness *freshness);
+/* Raised by each inv_emulators_refresh(): answers of before are no longer to be given. */
+guint inv_emulators_generation(InvEmulators *emulators);
 
 /* The dictionary of an architecture, loaded once; borrowed. NULL with an error when its files are damaged. */
 const InvCpuMap *inv_emulators_map(InvEmulators *emulators, const char *arch, GError **error);

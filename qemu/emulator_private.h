@@ -18,6 +18,7 @@ struct InvEmulators {
     char **search;
     InvAnswers *emulators;  /* path → InvEmulator */
     InvFeatureNames *names;
+    gint generation;        /* atomic */
     GMutex lock;
     GHashTable *maps;       /* arch → InvCpuMap; guarded by lock */
     GHashTable *distrusted; /* set of paths whose cached texts are not to be used; guarded by lock */

@@ -276,6 +276,24 @@ inv_emulators_refresh(InvEmulators *emulators, const char *path)
         g_hash_table_add(emulators->distrusted, g_strdup(*each));
     g_mutex_unlock(&emulators->lock);
     inv_answers_forget(emulators->emulators, path);
+    g_atomic_int_inc(&emulators->generation);
+}
+
+guint
+inv_emulators_generation(InvEmulators *emulators)
+{
+    return (guint)g_atomic_int_get(&emulators->generation);
+}
+
+void
+inv_emulators_watch(InvEmulators *emulators, const char *path, InvFreshness *freshness)
+{
+    if (path) {
+        inv_freshness_watch(freshness, path);
+        return;
+    }
+    for (char **folder = emulators->search; *folder; folder++)
+        inv_freshness_watch(freshness, *folder);
 }
 
 typedef struct {

@@ -16,6 +16,9 @@
 /* The only version that was ever released; KVM's documentation tells to refuse any other. */
 #define KVM_API_VERSION_WANTED 12
 #define PARAMETER_LIMIT 256u
+#define MODULES "/sys/module"
+/* Absent in guests, whose microcode is none of theirs. */
+#define MICROCODE_VERSION "/sys/devices/system/cpu/cpu0/microcode/version"
 #define CPUINFO_LIMIT (64u * 1024)
 
 /* What the answer for a device file depends on, as far as stat() can tell. */
@@ -199,12 +202,12 @@ append_parameters(GString *text, const char *module)
     }
 }
 
-/* kvm, kvm_intel, kvm_amd, kvm_hv, …: whatever modules this kernel's KVM is made of, those loaded later included. */
-static void
-append_modules(GString *text)
+/* kvm, kvm_intel, kvm_amd, kvm_hv, …: whatever modules this kernel's KVM is made of, those loaded later included. Owned. */
+static GPtrArray *
+list_modules(void)
 {
-    g_autoptr(GDir) dir = g_dir_open("/sys/module", 0, NULL);
-    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GDir) dir = g_dir_open(MODULES, 0, NULL);
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
     const char *entry;
 
     while (dir && (entry = g_dir_read_name(dir))) {
@@ -212,18 +215,55 @@ append_modules(GString *text)
             g_ptr_array_add(names, g_strdup(entry));
     }
     g_ptr_array_sort(names, compare_names);
-    for (guint i = 0; i < names->len; i++)
-        append_parameters(text, g_ptr_array_index(names, i));
+    return names;
 }
 
-char *
-inv_kvm_fingerprint(void)
+static void
+watch_module(InvFreshness *freshness, const char *module)
 {
+    g_autofree char *loaded = g_build_filename(MODULES, module, NULL);
+    g_autofree char *folder = g_build_filename(loaded, "parameters", NULL);
+    g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
+    const char *entry;
+
+    inv_freshness_watch(freshness, loaded);
+    while (dir && (entry = g_dir_read_name(dir))) {
+        g_autofree char *path = g_build_filename(folder, entry, NULL);
+        struct stat info;
+
+        /* The others keep their value for as long as the module is loaded. */
+        if (stat(path, &info) == 0 && (info.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)))
+            inv_freshness_watch_text(freshness, path);
+    }
+}
+
+void
+inv_kvm_watch(InvFreshness *freshness, gboolean kvm)
+{
+    if (access(MICROCODE_VERSION, F_OK) == 0)
+        inv_freshness_watch_text(freshness, MICROCODE_VERSION);
+    if (kvm) {
+        g_autoptr(GPtrArray) modules = NULL;
+
+        inv_freshness_watch(freshness, KVM_DEVICE);
+        /* Its count of links tells that a module came or went. */
+        inv_freshness_watch(freshness, MODULES);
+        modules = list_modules();
+        for (guint i = 0; i < modules->len; i++)
+            watch_module(freshness, g_ptr_array_index(modules, i));
+    }
+}
+
+static char *
+make_kvm_fingerprint(void)
+{
+    g_autoptr(GPtrArray) modules = list_modules();
     g_autoptr(GString) parameters = g_string_new(NULL);
     g_autofree char *hash = NULL;
     struct utsname kernel;
 
-    append_modules(parameters);
+    for (guint i = 0; i < modules->len; i++)
+        append_parameters(parameters, g_ptr_array_index(modules, i));
     hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, parameters->str, (gssize)parameters->len);
     if (uname(&kernel) < 0)
         memset(&kernel, 0, sizeof(kernel));
@@ -268,8 +308,8 @@ is_volatile(const char *name)
     return FALSE;
 }
 
-char *
-inv_host_cpu_fingerprint(void)
+static char *
+make_host_cpu_fingerprint(void)
 {
     static const char *const shown[] = { "vendor_id", "cpu family", "model", "stepping", "microcode" };
     g_autofree char *text = read_first_processor();
@@ -293,4 +333,43 @@ inv_host_cpu_fingerprint(void)
     hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, rest->str, (gssize)rest->len);
     g_string_append_printf(result, " %.16s", hash);
     return g_string_free(g_steal_pointer(&result), FALSE);
+}
+
+/* Each is read from many files, and wanted by every question to an emulator. */
+typedef struct {
+    GMutex lock;
+    InvFreshness *freshness; /* guarded by lock; NULL: not made yet */
+    char *text;              /* guarded by lock */
+} Fingerprint;
+
+static char *
+fingerprint_get(Fingerprint *fingerprint, gboolean kvm, char *(*make)(void))
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&fingerprint->lock);
+
+    if (!fingerprint->freshness || !inv_freshness_holds(fingerprint->freshness)) {
+        inv_freshness_free(fingerprint->freshness);
+        g_free(fingerprint->text);
+        /* First what is watched: what changes meanwhile is seen the next time. */
+        fingerprint->freshness = inv_freshness_new();
+        inv_kvm_watch(fingerprint->freshness, kvm);
+        fingerprint->text = make();
+    }
+    return g_strdup(fingerprint->text);
+}
+
+char *
+inv_kvm_fingerprint(void)
+{
+    static Fingerprint fingerprint;
+
+    return fingerprint_get(&fingerprint, TRUE, make_kvm_fingerprint);
+}
+
+char *
+inv_host_cpu_fingerprint(void)
+{
+    static Fingerprint fingerprint;
+
+    return fingerprint_get(&fingerprint, FALSE, make_host_cpu_fingerprint);
 }

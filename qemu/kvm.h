@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "util/freshness.h"
+
 #include <glib.h>
 
 G_BEGIN_DECLS
@@ -21,6 +23,13 @@ InvKvmState inv_kvm_state(char **reason);
 /* The same of any device file. */
 InvKvmState inv_kvm_state_of(const char *path, char **reason);
 const char *inv_kvm_state_to_string(InvKvmState state); /* "works", "absent", "forbidden", "broken" */
+
+/*
+ * Lets @freshness notice what changes inv_host_cpu_fingerprint(): the microcode; and with @kvm what
+ * changes inv_kvm_fingerprint(): the device, the modules (other folders after a reload), and those
+ * of their parameters that can be written.
+ */
+void inv_kvm_watch(InvFreshness *freshness, gboolean kvm);
 
 /* One line that changes when what KVM can give may have changed: state, kernel release, module parameters. Owned by the caller. */
 char *inv_kvm_fingerprint(void);

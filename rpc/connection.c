@@ -409,9 +409,15 @@ socket_ready(GSource *source, GSourceFunc callback, gpointer data)
         return G_SOURCE_CONTINUE;
     }
     if (condition & G_IO_IN) {
-        for (guint i = 0; i < READS_PER_TURN && !inv_rpc_client_is_paused(client); i++)
+        for (guint i = 0; i < READS_PER_TURN && !inv_rpc_client_is_paused(client); i++) {
             if (!read_step(client))
                 break;
+            /* Who waits for an answer need not wait for a look whether there is more to read. */
+            if (peek_outgoing(client)) {
+                inv_rpc_client_flush(client);
+                inv_rpc_linger_answered(client->server->linger, &client->answered);
+            }
+        }
     } else if (condition & G_IO_HUP) {
         /* It is gone, with whatever it still had to say: nobody is there to hear the answers. */
         inv_rpc_client_close(client);
@@ -430,5 +436,7 @@ inv_rpc_client_attach(InvRpcClient *client)
     client->polled = G_IO_IN;
     client->tag = g_source_add_unix_fd(client->source, client->fd, client->polled);
     g_source_set_static_name(client->source, "rpc client");
+    /* The loop is never run from within: else GLib takes the socket out of it and puts it back around each turn, which wakes it twice. */
+    g_source_set_can_recurse(client->source, TRUE);
     g_source_attach(client->source, inv_io_thread_context(client->io));
 }

@@ -264,6 +264,34 @@ inv_rpc_call_run(InvRpcCall *taken)
         inv_rpc_client_post_flush(call->client);
 }
 
+/* TRUE: there was an answer at hand, and it is on its way. */
+static gboolean
+answer_ready(const InvRpcCall *call)
+{
+    InvRpcClient *client = call->client;
+    InvRpcHeader header = call->header;
+    g_autoptr(GBytes) payload = NULL;
+    gsize size;
+    const guint8 *bytes = g_bytes_get_data(call->frame, &size);
+    GBytes *message;
+
+    if (!call->method->ready || header.type != INV_RPC_CALL)
+        return FALSE;
+    payload = call->method->ready(client, header.procedure, bytes + INV_RPC_HEADER_SIZE, size - INV_RPC_HEADER_SIZE,
+                                  call->service->user_data);
+    if (!payload)
+        return FALSE;
+    header.type = INV_RPC_REPLY;
+    header.status = INV_RPC_OK;
+    message = inv_rpc_message_new_encoded(&header, payload, NULL);
+    if (!message)
+        return FALSE;
+    g_mutex_lock(&client->lock);
+    inv_rpc_client_queue_locked(client, message, NULL);
+    g_mutex_unlock(&client->lock);
+    return TRUE;
+}
+
 void
 inv_rpc_dispatch(InvRpcClient *client, GBytes *frame, GArray *fds)
 {
@@ -281,6 +309,8 @@ inv_rpc_dispatch(InvRpcClient *client, GBytes *frame, GArray *fds)
         return;
     call->method = find_method(client, &call->header, &call->service, &call->procedure);
     if (!call->method || !is_allowed(client, &call->header, call->procedure, call->method))
+        return;
+    if (answer_ready(call))
         return;
     begin(call);
     if (call->method->flags & INV_RPC_INLINE) {

@@ -37,28 +37,21 @@ inv_rpc_header_read(const guint8 *frame, InvRpcHeader *header)
     header->status = read_word(frame + 20);
 }
 
-GBytes *
-inv_rpc_message_new(const InvRpcHeader *header, guint32 n_fds, xdrproc_t encode, gpointer data, GError **error)
+/* Memory for a message with its fixed part filled in, and where its payload goes. NULL with an error: too large. */
+static guint8 *
+message_start(const InvRpcHeader *header, guint32 n_fds, gsize payload, gsize *total, guint8 **rest, GError **error)
 {
     gboolean with_fds = header->type == INV_RPC_CALL_WITH_FDS || header->type == INV_RPC_REPLY_WITH_FDS;
-    gsize fixed = INV_RPC_LENGTH_SIZE + INV_RPC_HEADER_SIZE + (with_fds ? 4 : 0);
-    gsize payload = encode ? xdr_sizeof(encode, data) : 0;
-    gsize total = fixed + payload;
-    g_autofree guint8 *bytes = NULL;
-    guint8 *next;
-    XDR xdr;
+    guint8 *bytes, *next;
 
-    if (encode && !payload) {
-        inv_error_set(error, VIR_ERR_RPC, "Unable to encode message payload");
-        return NULL;
-    }
-    if (total - INV_RPC_LENGTH_SIZE > INV_RPC_FRAME_MAX) {
-        inv_error_set(error, VIR_ERR_RPC, "a message of %" G_GSIZE_FORMAT " bytes is larger than the limit of %u", total,
+    *total = INV_RPC_LENGTH_SIZE + INV_RPC_HEADER_SIZE + (with_fds ? 4 : 0) + payload;
+    if (*total - INV_RPC_LENGTH_SIZE > INV_RPC_FRAME_MAX) {
+        inv_error_set(error, VIR_ERR_RPC, "a message of %" G_GSIZE_FORMAT " bytes is larger than the limit of %u", *total,
                       INV_RPC_FRAME_MAX);
         return NULL;
     }
-    bytes = g_malloc(total);
-    next = write_word(bytes, (guint32)total);
+    bytes = g_malloc(*total);
+    next = write_word(bytes, (guint32)*total);
     next = write_word(next, header->program);
     next = write_word(next, header->version);
     next = write_word(next, header->procedure);
@@ -67,18 +60,69 @@ inv_rpc_message_new(const InvRpcHeader *header, guint32 n_fds, xdrproc_t encode,
     next = write_word(next, header->status);
     if (with_fds)
         next = write_word(next, n_fds);
-    if (encode) {
-        gboolean done;
+    *rest = next;
+    return bytes;
+}
 
-        xdrmem_create(&xdr, (char *)next, (u_int)payload, XDR_ENCODE);
-        done = encode(&xdr, data);
-        xdr_destroy(&xdr);
-        if (!done) {
-            inv_error_set(error, VIR_ERR_RPC, "Unable to encode message payload");
-            return NULL;
-        }
+static gboolean
+encode_into(guint8 *bytes, gsize size, xdrproc_t encode, gpointer data, GError **error)
+{
+    gboolean done;
+    XDR xdr;
+
+    xdrmem_create(&xdr, (char *)bytes, (u_int)size, XDR_ENCODE);
+    done = encode(&xdr, data);
+    xdr_destroy(&xdr);
+    return done || inv_error_set(error, VIR_ERR_RPC, "Unable to encode message payload");
+}
+
+GBytes *
+inv_rpc_message_new(const InvRpcHeader *header, guint32 n_fds, xdrproc_t encode, gpointer data, GError **error)
+{
+    gsize payload = encode ? xdr_sizeof(encode, data) : 0;
+    gsize total;
+    guint8 *rest = NULL;
+    g_autofree guint8 *bytes = NULL;
+
+    if (encode && !payload) {
+        inv_error_set(error, VIR_ERR_RPC, "Unable to encode message payload");
+        return NULL;
     }
+    bytes = message_start(header, n_fds, payload, &total, &rest, error);
+    if (!bytes || (encode && !encode_into(rest, payload, encode, data, error)))
+        return NULL;
     return g_bytes_new_take(g_steal_pointer(&bytes), total);
+}
+
+GBytes *
+inv_rpc_message_new_encoded(const InvRpcHeader *header, GBytes *payload, GError **error)
+{
+    gsize size, total;
+    const guint8 *encoded = g_bytes_get_data(payload, &size);
+    guint8 *rest = NULL;
+    guint8 *bytes = message_start(header, 0, size, &total, &rest, error);
+
+    if (!bytes)
+        return NULL;
+    if (size)
+        memcpy(rest, encoded, size);
+    return g_bytes_new_take(bytes, total);
+}
+
+GBytes *
+inv_rpc_payload_encode(xdrproc_t encode, gpointer data, GError **error)
+{
+    gsize size = xdr_sizeof(encode, data);
+    g_autofree guint8 *bytes = g_malloc(MAX(size, 1));
+
+    if (size > INV_RPC_PAYLOAD_MAX) {
+        inv_error_set(error, VIR_ERR_RPC, "a payload of %" G_GSIZE_FORMAT " bytes is larger than the limit of %u", size,
+                      INV_RPC_PAYLOAD_MAX);
+        return NULL;
+    }
+    if (!encode_into(bytes, size, encode, data, error))
+        return NULL;
+    return g_bytes_new_take(g_steal_pointer(&bytes), size);
 }
 
 gboolean

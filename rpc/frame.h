@@ -60,6 +60,12 @@ void inv_rpc_header_read(const guint8 *frame, InvRpcHeader *header);
  */
 GBytes *inv_rpc_message_new(const InvRpcHeader *header, guint32 n_fds, xdrproc_t encode, gpointer data, GError **error);
 
+/* A message whose payload is encoded already. The same errors. */
+GBytes *inv_rpc_message_new_encoded(const InvRpcHeader *header, GBytes *payload, GError **error);
+
+/* A payload by itself, without header; owned by the caller. VIR_ERR_RPC when it cannot be encoded. */
+GBytes *inv_rpc_payload_encode(xdrproc_t encode, gpointer data, GError **error);
+
 /* Decodes @length bytes into the zeroed @data, which is to be xdr_free()d even after a failure. Bytes left over are ignored. */
 gboolean inv_rpc_payload_decode(const guint8 *payload, gsize length, xdrproc_t decode, gpointer data, GError **error);
 

@@ -69,6 +69,7 @@ inv_rpc_server_new(InvIoThread *io, const InvRpcServerOptions *options)
     if (options)
         server->options = *options;
     fill_defaults(&server->options);
+    server->linger = inv_rpc_linger_new(inv_io_thread_context(io));
     server->services = g_ptr_array_new_with_free_func(service_free);
     server->listeners = g_ptr_array_new();
     server->clients = g_hash_table_new_full(NULL, NULL, (GDestroyNotify)inv_rpc_client_unref, NULL);
@@ -269,6 +270,7 @@ end_connections(gpointer data)
     g_ptr_array_set_size(server->listeners, 0);
     for (GList *each = clients; each; each = each->next)
         inv_rpc_client_close(each->data);
+    drop_source(&server->linger);
 }
 
 static void

@@ -24,6 +24,13 @@ typedef struct InvRpcClient InvRpcClient; /* one connection, reference counted *
  */
 typedef gboolean (*InvRpcHandler)(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error);
 
+/*
+ * An answer that is at hand already: asked on the I/O thread before the handler, with the arguments
+ * as they came, not decoded. A reference to the encoded result (inv_rpc_payload_encode()), which is
+ * sent as it is, or NULL: the handler's turn. It must not block and sees no file descriptors.
+ */
+typedef GBytes *(*InvRpcReady)(InvRpcClient *client, guint32 procedure, const guint8 *args, gsize length, gpointer user_data);
+
 typedef enum {
     INV_RPC_WORKER = 0,
     INV_RPC_INLINE = 1 << 0,      /* answered on the I/O thread, at once */
@@ -53,6 +60,7 @@ typedef struct {
      * beyond 1 MiB go to the handler at once, since their decoding alone would hold other clients up.
      */
     InvRpcQuickHandler quick;
+    InvRpcReady ready; /* NULL: no answer is ever at hand; else asked before either */
 } InvRpcMethod;
 
 typedef struct {

@@ -28,6 +28,7 @@ struct InvRpcServer {
     GPtrArray *listeners; /* I/O thread only, as all that follows */
     GHashTable *clients;  /* those that are connected; owns a reference to each */
     guint64 last_number;
+    GSource *linger; /* may be NULL */
     gboolean full; /* it was said that no client can come */
     gboolean ending;
     InvRpcClientChanged opened;
@@ -85,6 +86,7 @@ struct InvRpcClient {
     GArray *fds;    /* int, owned */
     GSource *keepalive;
     guint missed;   /* keepalive intervals without a sign of life */
+    gint64 answered; /* when calls of this client were last answered on the I/O thread */
     gboolean heard; /* a sign of life came in this interval */
 
     GMutex lock;
@@ -124,6 +126,11 @@ gboolean inv_rpc_client_is_paused(InvRpcClient *client);
 /* keepalive.c. On the I/O thread. TRUE: the frame was keepalive's. */
 gboolean inv_rpc_keepalive_receive(InvRpcClient *client, const InvRpcHeader *header);
 void inv_rpc_keepalive_stop(InvRpcClient *client);
+
+/* linger.c. NULL: it is of no use on this machine. */
+GSource *inv_rpc_linger_new(GMainContext *context);
+/* On the I/O thread: a client's calls were answered at once; *@answered is when that last was so, and is brought up to date. */
+void inv_rpc_linger_answered(GSource *source, gint64 *answered);
 
 /* dispatch.c. On the I/O thread: takes a complete frame and its file descriptors over. */
 void inv_rpc_dispatch(InvRpcClient *client, GBytes *frame, GArray *fds);

@@ -93,6 +93,22 @@ inv_emulators_get(InvEmulators *all, const char *path, const char *arch, guint d
     return NULL;
 }
 
+void
+inv_emulators_watch(InvEmulators *all, const char *path, InvFreshness *freshness)
+{
+}
+
+char **
+inv_emulators_list(InvEmulators *all)
+{
+    return g_new0(char *, 1);
+}
+
+void
+inv_kvm_watch(InvFreshness *freshness, gboolean kvm)
+{
+}
+
 InvEmulator *
 inv_emulator_ref(InvEmulator *emulator)
 {
