@@ -79,8 +79,8 @@ gboolean inv_cli_call_invar(InvCli *cli, guint32 procedure, gpointer args, gpoin
 
 /* A file's text, "-" for standard input; at most @max bytes, without NULs. NULL on error. */
 char *inv_cli_read_text(const char *path, gsize max, GError **error);
-/* What is held of a file with CPUs at a time: some 20,000 hosts' <cpu>. */
-#define INV_CLI_CPUS_MAX (64u * 1024 * 1024)
+/* What is held of a file with CPUs at a time: some 25,000 hosts with every feature named. */
+#define INV_CLI_CPUS_MAX (128u * 1024 * 1024)
 
 /* The same, of one document for the daemon. */
 #define INV_CLI_FILE_MAX (4u * 1024 * 1024)

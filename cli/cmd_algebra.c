@@ -4,6 +4,7 @@
 #include "cli/cpu_document.h"
 #include "cli/cpu_probe.h"
 #include "cli/cpu_view.h"
+#include "cli/reason_view.h"
 #include "cli/text.h"
 #include "util/error.h"
 
@@ -103,6 +104,19 @@ check_decode(const InvArgs *args, GError **error)
            check_without(args, "arch", without_arch, error);
 }
 
+static void
+print_probe(const InvCli *cli, const InvCpuProbe *probe)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+    guint width = inv_text_terminal_width();
+
+    inv_view_append_field(out, cli, INV_CPU_VIEW_LABEL, "Emulator", probe->path, width);
+    inv_view_append_field(out, cli, INV_CPU_VIEW_LABEL, "Accelerator", probe->accel, width);
+    if (probe->note)
+        inv_view_append_field(out, cli, INV_CPU_VIEW_LABEL, "Note", probe->note, width);
+    inv_cli_print("%s", out->str);
+}
+
 static const InvOption decode_options[] = {
     { .name = "file", .type = INV_OPTION_STRING, .positional = TRUE, .complete = INV_COMPLETE_FILE,
       .help = "file that describes a CPU, - for standard input" },
@@ -141,12 +155,8 @@ run_cpu_decode(InvCli *cli, const InvArgs *args, GError **error)
         }
         return inv_cli_print_json(json);
     }
-    if (probe) {
-        inv_cli_print_field(16, "Emulator", "%s", probe->path);
-        inv_cli_print_field(16, "Accelerator", "%s", probe->accel);
-        if (probe->note)
-            inv_cli_print_field(16, "Note", "%s", probe->note);
-    }
+    if (probe)
+        print_probe(cli, probe);
     return print_text(inv_cpu_view(cli, cpu, inv_text_terminal_width()));
 }
 
@@ -293,7 +303,7 @@ show_baseline(InvCli *cli, const InvArgs *args, const InvarCpu *cpu, guint64 cou
     char *xml;
 
     if (!cli->json && inv_args_flag(args, "table")) {
-        inv_cli_print_field(16, "Common to", "%" G_GUINT64_FORMAT " CPU%s", count, count == 1 ? "" : "s");
+        inv_cli_print_field(INV_CPU_VIEW_LABEL, "Common to", "%" G_GUINT64_FORMAT " CPU%s", count, count == 1 ? "" : "s");
         return print_text(inv_cpu_view(cli, cpu, inv_text_terminal_width()));
     }
     if (!cli->json)

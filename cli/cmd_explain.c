@@ -11,7 +11,6 @@
 
 #include <string.h>
 
-#define LABEL 16
 /* Nobody who did not ask for the daemon waits long for it. */
 #define DAEMON_DEADLINE_MS 5000u
 
@@ -112,7 +111,7 @@ static void
 append_field(GString *out, const InvCli *cli, const char *label, const char *text, guint width)
 {
     if (text && *text)
-        inv_view_append_field(out, cli, LABEL, label, text, width);
+        inv_view_append_field(out, cli, INV_CPU_VIEW_LABEL, label, text, width);
 }
 
 static void
@@ -149,7 +148,7 @@ append_host(GString *out, const InvCli *cli, int host, guint width)
     g_autofree char *word = inv_cli_paint(cli, host ? INV_COLOUR_GOOD : INV_COLOUR_BAD, host ? "its CPU has it" : "its CPU lacks it");
 
     if (host >= 0)
-        g_string_append_printf(out, "%s%*s %s\n", label, LABEL - (int)strlen("This machine:"), "", word);
+        g_string_append_printf(out, "%s%*s %s\n", label, INV_CPU_VIEW_LABEL - (int)strlen("This machine:"), "", word);
 }
 
 static void

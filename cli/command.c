@@ -153,6 +153,8 @@ inv_args_parse(const InvCommand *command, const char *const *words, const gboole
 
         if (option && !words[i][2])
             only_data = TRUE;
+        else if (option && !strcmp(words[i], "--json") && !inv_command_option(command, "json"))
+            args->json = TRUE;
         else if (option && !parse_named(args, words, &i, error))
             return NULL;
         else if (!option && !parse_positional(args, words[i], error))

@@ -87,10 +87,11 @@ struct InvArgs {
     const InvCommand *command;
     GHashTable *values; /* option's name → char * ("" for a flag), owned */
     GPtrArray *rest;    /* of char *, owned */
+    gboolean json;      /* --json stood behind the command */
 };
 
 /*
- * @words: what followed the command's name. @literal: per word, whether it was quoted and so is a
+ * @words: what followed the command's name; --json, a global option, may stand among them. @literal: per word, whether it was quoted and so is a
  * value whatever it looks like; NULL for none. VIR_ERR_INVALID_ARG for what the command does not
  * take, what is missing, and numbers that are none.
  */

@@ -112,6 +112,7 @@ add_options(const InvCommand *command, GPtrArray *found, const char *prefix, GHa
         if (option->type != INV_OPTION_REST && !g_hash_table_contains(given, option->name))
             add(found, prefix, name);
     }
+    add(found, prefix, "--json");
 }
 
 /* What the complete words (all but the last) gave already; returns the option whose value the last word is, or NULL. */

@@ -2,10 +2,12 @@
 #include "cli/cli.h"
 #include "cli/progress.h"
 #include "util/error.h"
+#include "util/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* A daemon that is alive accepts at once; the rest is for a machine under load. */
@@ -62,36 +64,50 @@ inv_cli_call_invar(InvCli *cli, guint32 procedure, gpointer args, gpointer ret, 
     return FALSE;
 }
 
+/* Appends what @fd holds; TRUE unless it is more than @max, or @failed is set to an errno. */
+static gboolean
+read_whole(int fd, GString *text, gsize max, int *failed)
+{
+    struct stat info = { 0 };
+    char buffer[65536];
+
+    /* What a file's size rules out is not read first. */
+    if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && (guint64)info.st_size > max)
+        return FALSE;
+    while (text->len <= max) {
+        gssize got = read(fd, buffer, sizeof(buffer));
+
+        if (got == 0)
+            return TRUE;
+        if (got > 0) {
+            g_string_append_len(text, buffer, got);
+        } else if (errno != EINTR) {
+            *failed = errno;
+            return FALSE;
+        }
+    }
+    return FALSE;
+}
+
 char *
 inv_cli_read_text(const char *path, gsize max, GError **error)
 {
     g_autoptr(GString) text = g_string_new(NULL);
     gboolean standard = !strcmp(path, "-");
-    int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    int failed = fd < 0 ? errno : 0;
-    char buffer[65536];
+    inv_autofd int opened = standard ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    gboolean whole = FALSE;
+    int failed = 0;
 
-    if (fd < 0) {
+    if (!standard && opened < 0)
+        failed = errno;
+    else
+        whole = read_whole(standard ? STDIN_FILENO : opened, text, max, &failed);
+    if (!standard && opened < 0)
         inv_error_set_errno(error, failed, "Failed to open file '%s'", path);
-        return NULL;
-    }
-    while (!failed && text->len <= max) {
-        gssize got = read(fd, buffer, sizeof(buffer));
-
-        if (got == 0)
-            break;
-        if (got > 0)
-            g_string_append_len(text, buffer, got);
-        else if (errno != EINTR)
-            failed = errno;
-    }
-    if (!standard)
-        close(fd);
-    if (failed)
+    else if (failed)
         inv_error_set_errno(error, failed, "Failed to read file '%s'", path);
-    else if (text->len > max)
-        inv_error_set(error, VIR_ERR_INVALID_ARG, "the file '%s' is larger than %zu bytes, the most that a document may have", path,
-                      max);
+    else if (!whole)
+        inv_error_set(error, VIR_ERR_INVALID_ARG, "the file '%s' is larger than %zu bytes, the most that a document may have", path, max);
     else if (strlen(text->str) != text->len)
         inv_error_set(error, VIR_ERR_INVALID_ARG, "the file '%s' is not text: it has a NUL byte at %zu", path, strlen(text->str));
     else

@@ -6,7 +6,6 @@
 
 #include <string.h>
 
-#define LABEL 16
 /* Features that a sentence names; of more it tells the number. */
 #define NAMED 8
 
@@ -84,7 +83,7 @@ static void
 append_field(GString *out, const InvCli *cli, const char *label, const char *text, guint width)
 {
     if (text)
-        inv_view_append_field(out, cli, LABEL, label, text, width);
+        inv_view_append_field(out, cli, INV_CPU_VIEW_LABEL, label, text, width);
 }
 
 static void

@@ -13,6 +13,9 @@ G_BEGIN_DECLS
  * by the caller; @width: columns of the terminal.
  */
 
+/* Columns of the fields' labels. */
+#define INV_CPU_VIEW_LABEL 16
+
 /*
  * {"arch", "model", "vendor", "signature": {"family", "model", "stepping"}, "features": [{"name",
  * "policy"}], "expanded": [NAME], …}: null for what is not known.

@@ -16,15 +16,18 @@ static int
 run_call(InvCli *cli, const InvArgs *args)
 {
     g_autoptr(GError) error = NULL;
+    gboolean json = cli->json;
     int status;
 
     g_clear_pointer(&cli->headline, g_free);
+    cli->json = json || args->json;
     status = args->command->run(cli, args, &error);
     if (error || cli->headline)
         inv_cli_report(cli, error);
     /* As virsh: a blank line behind each command's output, unless --quiet. */
     if (wants_blank_line(cli, args))
         inv_cli_print("\n");
+    cli->json = json;
     fflush(stdout);
     return status;
 }
