@@ -203,13 +203,16 @@ explain_print(const InvCli *cli, const Answer *answer, guint width)
 
 /* 1, 0, or -1 where the CPU of this machine is of another architecture or cannot be read. */
 static int
-host_has(InvCli *cli, const char *arch, const char *feature)
+host_has(InvCli *cli, const char *arch, const InvarCpuFeatureFacts *facts)
 {
     g_autoptr(InvarCpu) host = inv_cpu_of_host(cli, NULL);
 
     if (!host || strcmp(invar_cpu_arch(host), arch ? arch : "x86_64"))
         return -1;
-    return invar_cpu_has(host, feature) != 0;
+    if (invar_cpu_has(host, facts->name))
+        return 1;
+    /* That a bit of an MSR was not seen says little: few accounts may read one. */
+    return facts->source && facts->reg ? 0 : -1;
 }
 
 /* @wanted: the caller asked for the daemon's answer, and not only for what can be had. */
@@ -254,7 +257,7 @@ inv_run_cpu_explain(InvCli *cli, const InvArgs *args, GError **error)
     if (!dictionary)
         return inv_cli_fail(cli, "Failed to explain feature '%s'", feature);
     if (inv_cpu_check(invar_cpu_explain(dictionary, arch, feature, &answer.facts, &message), &message, NULL, &cause))
-        answer.host = host_has(cli, arch, answer.facts->name);
+        answer.host = host_has(cli, arch, answer.facts);
     else
         answer.facts = NULL;
     answer.daemon = daemon = ask_daemon(cli, args, wanted, &silence);

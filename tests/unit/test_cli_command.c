@@ -16,6 +16,7 @@ typedef struct {
     const char *line;
     const char *calls; /* "command(option=value,…; rest…) …"; NULL: refused */
     const char *error;
+    gboolean json; /* of the first call */
 } Case;
 
 static const Case cases[] = {
@@ -44,6 +45,11 @@ static const Case cases[] = {
     { .name = "not a number", .line = "revision-show g x", .error = "Numeric value 'x' for <revision> option is malformed" },
     { .name = "a negative number", .line = "revision-show g -1", .error = "Numeric value '-1'" },
     { .name = "too large a number", .line = "event --timeout 4294967296", .error = "Numeric value '4294967296'" },
+    { .name = "--json behind the command", .line = "list --json --all", .calls = "list(all)", .json = TRUE },
+    { .name = "--json behind -- is data", .line = "start -- --json", .calls = "start(domain=--json)" },
+    { .name = "one file, and more", .line = "cpu-baseline a b --features c", .calls = "cpu-baseline(file=a,features;b c)" },
+    { .name = "two operands", .line = "cpu-compare a b --error", .calls = "cpu-compare(file=a,cpu=b,error)" },
+    { .name = "three operands", .line = "cpu-compare a b c", .error = "unexpected data 'c'" },
     { .name = "the rest has no name", .line = "echo --string x", .error = "doesn't support option --string" },
 };
 
@@ -106,6 +112,8 @@ parses(void **state)
     for (guint i = 0; i < fixture.calls->len; i++)
         append_call(fixture.text, g_ptr_array_index(fixture.calls, i));
     assert_string_equal(fixture.text->str, row->calls);
+    if (fixture.calls->len)
+        assert_int_equal(((const InvArgs *)g_ptr_array_index(fixture.calls, 0))->json, row->json);
 }
 
 static void
@@ -152,12 +160,14 @@ typedef struct {
 static const Completion completions[] = {
     { .name = "complete: commands", .words = "revision-", .found = "revision-diff revision-restore revision-show" },
     { .name = "complete: nothing hidden", .words = "comp", .found = "" },
-    { .name = "complete: options", .words = "destroy --", .found = "--domain --graceful --remove-logs" },
-    { .name = "complete: not what was given", .words = "destroy --graceful x --", .found = "--remove-logs" },
+    { .name = "complete: options", .words = "destroy --", .found = "--domain --graceful --json --remove-logs" },
+    { .name = "complete: not what was given", .words = "destroy --graceful x --", .found = "--json --remove-logs" },
     { .name = "complete: a file", .words = "define ", .found = "", .files = TRUE },
     { .name = "complete: a value", .words = "shutdown x --mode a", .found = "acpi agent" },
     { .name = "complete: an event", .words = "event --event life", .found = "lifecycle" },
     { .name = "complete: a command's help", .words = "help domst", .found = "domstate" },
+    { .name = "complete: more files", .words = "cpu-baseline a b ", .found = "", .files = TRUE },
+    { .name = "complete: an architecture", .words = "cpu-models a", .found = "aarch64 armv7l" },
     { .name = "complete: no such command", .words = "frob ", .found = "" },
     { .name = "complete: nothing more to give", .words = "define x ", .found = "" },
 };
