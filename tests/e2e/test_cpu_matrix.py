@@ -90,7 +90,7 @@ def predictions(daemon, machine, bits):
     have = {}
     for name, answer in zip(features, answers):
         assert answer["feature"] == name, answer
-        for model in answer["models"]:
+        for model in answer["emulator_models"]:
             have.setdefault(model, set()).add(name)
     models = sorted(model for model in have if re.search(r"-v[0-9]+$", model))
     paths = [daemon.write(f"{model}.xml", harness.domain_xml("guest", harness.relaxed(model), machine=machine)) for model in models]

@@ -139,11 +139,10 @@ static void
 cpuid_is_described_exactly(void **state)
 {
     g_autoptr(InvFeatureSet) wanted = inv_cpuid_data_features(cpuid, tools.map, tools.names);
-    g_autoptr(InvFeatureSet) broken =
-        inv_cpu_broken_features(tools.decoder, guest->vendor, guest->family, guest->model_number, guest->stepping);
     g_autoptr(InvCpu) cpu = NULL;
 
-    inv_feature_set_subtract(wanted, broken);
+    /* A guest: what it shows QEMU gives it, whatever the chips of its signature had broken. */
+    assert_true(inv_feature_set_is_empty(guest->broken));
     cpu = assert_round_trip(&tools, guest, wanted);
     assert_string_equal(guest->vendor, described->vendor);
     assert_int_equal(guest->family, described->family);
