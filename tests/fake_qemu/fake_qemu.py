@@ -9,7 +9,8 @@ A test makes an executable "qemu-system-ARCH" that runs
 where CONFIG is a JSON file:
 
     mode        what it does, one of MODES below ("answer" when absent)
-    session     a recorded session (*.replies.xz): commands and replies in turn, paired by order
+    session     a recorded session (*.replies.xz): commands and replies in turn, paired by order. Where
+                a session under TCG follows one under KVM, "-accel" tells which of them answers first
     answers     {command: reply} or {command: [{"arguments": {...}, "return": ...}, ...]}; the first
                 whose arguments are a part of the command's is taken. They go before the session
     lacks       names of commands that get CommandNotFound
@@ -75,12 +76,25 @@ def is_part(small, large):
     return small == large
 
 
+def parts(pairs):
+    """The sessions of which the recording consists: each begins with its greeting's capabilities."""
+    found = []
+    for pair in pairs:
+        if pair[0].get("execute") == "qmp_capabilities" or not found:
+            found.append([])
+        found[-1].append(pair)
+    return found
+
+
 class Fake:
     def __init__(self, config, argv):
         self.config = config
         self.mode = config.get("mode", "answer")
         self.options = options(argv)
-        self.pairs = read_session(config["session"]) if "session" in config else []
+        sessions = parts(read_session(config["session"])) if "session" in config else []
+        if "kvm" not in self.options.get("accel", []):
+            sessions.reverse()
+        self.pairs = [pair for session in sessions for pair in session]
         self.socket = None
 
     def fail(self, text):
@@ -131,6 +145,9 @@ class Fake:
         for command, reply in self.pairs:
             if command.get("execute") == name and command.get("arguments", {}) == arguments:
                 return reply
+        if name == "query-cpu-model-expansion" and arguments.get("type") == "full":
+            # On x86 only this was recorded. It has every feature, and what else identifies the CPU.
+            return self.recorded(name, {**arguments, "type": "static"})
         return None
 
     def answer(self, command):

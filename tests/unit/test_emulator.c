@@ -256,7 +256,7 @@ typedef struct {
 
 static const RecordedCase recorded_cases[] = {
     { .name = "x86_64 under KVM", .recording = "caps_7.2.0_x86_64.replies.xz", .binary = "qemu-system-x86_64", .arch = "x86_64",
-      .accelerator = INV_VIRT_KVM, .machine = "pc-q35-7.2", .models = 100, .says_unavailable = TRUE, .a_model = "Skylake-Client" },
+      .accelerator = INV_VIRT_KVM, .machine = "pc-q35-7.2", .models = 100, .has_host = TRUE, .says_unavailable = TRUE, .a_model = "Skylake-Client" },
     { .name = "s390x under KVM", .recording = "caps_9.2.0_s390x.replies.xz", .binary = "qemu-system-s390x", .arch = "s390x",
       .accelerator = INV_VIRT_KVM, .machine = "s390-ccw-virtio-9.2", .models = 40, .has_host = TRUE, .says_unavailable = TRUE,
       .a_model = "z14-base" },

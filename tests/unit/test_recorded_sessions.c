@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Sessions that were recorded with QEMUs of other machines, replayed by the fake one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "emulator_fixture.h"
+#include "qemu/emulator_private.h"
+#include "qemu/probe_process.h"
+#include "tests/unit/decode_checks.h"
+#include "util/error.h"
+
+#define DEADLINE_MS 20000u
+/* Of QEMU's static models of s390x, and of the first part of a group of features there. */
+#define BASE_SUFFIX "-base"
+
+typedef struct {
+    const char *name;
+    const char *recording;
+    const char *binary;
+    const char *arch;
+    InvVirtType accelerator;
+    const char *machine;
+    const char *host;   /* the model that stands for all that can be given; NULL: it cannot be expanded */
+    gboolean decodes;   /* its expansion can be decoded by the map */
+    guint usable;       /* models that can be had there; 0: this architecture does not say */
+} Session;
+
+static const Session sessions[] = {
+    { .name = "x86_64 7.2, KVM", .recording = "caps_7.2.0_x86_64.replies.xz", .binary = "qemu-system-x86_64", .arch = "x86_64",
+      .accelerator = INV_VIRT_KVM, .machine = "pc-q35-7.2", .host = "host", .decodes = TRUE, .usable = 45 },
+    { .name = "x86_64 7.2, TCG", .recording = "caps_7.2.0_x86_64.replies.xz", .binary = "qemu-system-x86_64", .arch = "x86_64",
+      .accelerator = INV_VIRT_QEMU, .machine = "pc-i440fx-7.2", .host = "max", .decodes = TRUE, .usable = 38 },
+    { .name = "x86_64 10.0, KVM", .recording = "caps_10.0.0_x86_64.replies.xz", .binary = "qemu-system-x86_64", .arch = "x86_64",
+      .accelerator = INV_VIRT_KVM, .machine = "pc-q35-10.0", .host = "host", .decodes = TRUE, .usable = 41 },
+    { .name = "x86_64 10.0, TCG", .recording = "caps_10.0.0_x86_64.replies.xz", .binary = "qemu-system-x86_64", .arch = "x86_64",
+      .accelerator = INV_VIRT_QEMU, .machine = "pc-q35-10.0", .host = "max", .decodes = TRUE, .usable = 38 },
+    { .name = "s390x 9.2, KVM", .recording = "caps_9.2.0_s390x.replies.xz", .binary = "qemu-system-s390x", .arch = "s390x",
+      .accelerator = INV_VIRT_KVM, .machine = "s390-ccw-virtio-9.2", .host = "host", .usable = 1 },
+    { .name = "s390x 9.2, TCG", .recording = "caps_9.2.0_s390x.replies.xz", .binary = "qemu-system-s390x", .arch = "s390x",
+      .accelerator = INV_VIRT_QEMU, .machine = "s390-ccw-virtio-9.2", .host = "max", .usable = 1 },
+    { .name = "aarch64 8.2, KVM", .recording = "caps_8.2.0_aarch64.replies.xz", .binary = "qemu-system-aarch64", .arch = "aarch64",
+      .accelerator = INV_VIRT_KVM, .machine = "virt-8.2", .host = "host" },
+    { .name = "aarch64 8.2, TCG", .recording = "caps_8.2.0_aarch64.replies.xz", .binary = "qemu-system-aarch64", .arch = "aarch64",
+      .accelerator = INV_VIRT_QEMU, .machine = "virt-8.2", .host = "max" },
+    { .name = "ppc64 7.1, KVM", .recording = "caps_7.1.0_ppc64.replies.xz", .binary = "qemu-system-ppc64", .arch = "ppc64",
+      .accelerator = INV_VIRT_KVM, .machine = "pseries-7.1" },
+    { .name = "ppc64 7.1, TCG", .recording = "caps_7.1.0_ppc64.replies.xz", .binary = "qemu-system-ppc64", .arch = "ppc64",
+      .accelerator = INV_VIRT_QEMU, .machine = "pseries-7.1" },
+};
+
+static EmulatorFixture *fixture;
+static InvEmulator *emulator;
+static InvProbeProcess *process; /* the same QEMU, asked by the test itself */
+static InvCpuFacts facts;
+static gboolean absent;
+static const Session *current;
+
+static int
+forget(void **state)
+{
+    g_clear_pointer(&process, inv_probe_process_free);
+    g_clear_pointer(&emulator, inv_emulator_unref);
+    g_clear_pointer(&fixture, emulator_fixture_free);
+    current = NULL;
+    return 0;
+}
+
+/* Once for all tests of a session: nothing in it changes. */
+static int
+setup(void **state)
+{
+    const Session *session = *state;
+    g_autofree char *recording = emulator_fixture_recording(session->recording);
+    g_autofree char *config = NULL;
+    g_autofree char *path = NULL;
+    const char *const arguments[] = { "-machine", session->machine, "-accel", session->accelerator == INV_VIRT_KVM ? "kvm" : "tcg", NULL };
+    GError *error = NULL;
+
+    if (current == session)
+        return 0;
+    forget(NULL);
+    current = session;
+    fixture = emulator_fixture_new();
+    absent = !recording;
+    if (absent)
+        return 0;
+    /* The recordings lack what libvirt does not ask: the list of accelerators. */
+    config = g_strdup_printf("{\"session\":\"%s\",\"answers\":{\"qom-list-types\":["
+                             "{\"arguments\":{\"implements\":\"accel\"},\"return\":[{\"name\":\"tcg-accel\"},{\"name\":\"kvm-accel\"}]},"
+                             "{\"arguments\":{\"implements\":\"device\"},\"return\":[{\"name\":\"virtio-rng-pci\"}]}]}}",
+                             recording);
+    path = emulator_fixture_fake(fixture, session->binary, config);
+    emulator = inv_emulators_get(fixture->emulators, path, session->arch, DEADLINE_MS, &error);
+    if (emulator && inv_emulator_probed_cpu_facts(emulator, session->accelerator, session->machine, TRUE, DEADLINE_MS, &facts, &error))
+        process = inv_probe_process_start(fixture->io, path, arguments, inv_deadline_end(DEADLINE_MS), &error);
+    if (error)
+        print_error("%s\n", error->message);
+    return process ? 0 : -1;
+}
+
+static InvJson *
+ask(const char *command, const char *arguments)
+{
+    g_autoptr(InvJson) json = arguments ? inv_json_parse(arguments, strlen(arguments), NULL) : NULL;
+    const InvQmpCommand one = { command, json };
+    GError *refused = NULL;
+    InvJson *reply = NULL;
+
+    assert_true(inv_qmp_call_many(inv_probe_process_qmp(process), &one, 1, DEADLINE_MS, &reply, &refused, NULL));
+    g_clear_error(&refused);
+    return reply;
+}
+
+static InvJson *
+expansion(const char *type, const char *model)
+{
+    g_autofree char *arguments = g_strdup_printf("{\"type\":\"%s\",\"model\":{\"name\":\"%s\"}}", type, model);
+
+    return ask("query-cpu-model-expansion", arguments);
+}
+
+/* Which models can be had, what an alias means, and what is missing: in QEMU's own words. */
+static void
+models_are_qemus(void **state)
+{
+    const Session *session = *state;
+    g_autoptr(InvJson) definitions = absent ? NULL : ask("query-cpu-definitions", NULL);
+    guint usable = 0;
+
+    if (absent)
+        skip();
+    assert_int_equal(inv_json_size(definitions), inv_cpu_table_size(facts.table));
+    for (guint i = 0; i < inv_json_size(definitions); i++) {
+        const InvJson *definition = inv_json_at(definitions, i);
+        const InvCpuModel *model = inv_cpu_table_find(facts.table, inv_json_get_string(definition, "name"));
+        const InvJson *unavailable = inv_json_get(definition, "unavailable-features");
+        g_auto(GStrv) list = inv_cpu_names_to_libvirt(facts.map, unavailable);
+
+        assert_non_null(model);
+        assert_int_equal(model->has_usable, unavailable != NULL);
+        assert_int_equal(model->deprecated, inv_json_get_boolean(definition, "deprecated", FALSE));
+        if (inv_json_get(definition, "alias-of"))
+            assert_string_equal(model->alias_of, inv_json_get_string(definition, "alias-of"));
+        if (unavailable) {
+            assert_true(g_strv_equal((const char *const *)list, (const char *const *)model->unavailable));
+            assert_int_equal(*list == NULL, inv_json_size(unavailable) == 0);
+            usable += *list == NULL;
+        }
+    }
+    assert_true(session->usable ? usable >= session->usable : usable == 0);
+}
+
+/* What is true in the answer, with libvirt's names, counted here anew. @known: and has a bit in the map. */
+static InvFeatureSet *
+true_of(const InvJson *props, gboolean known)
+{
+    InvFeatureSet *set = inv_feature_set_new(inv_cpu_table_names(facts.table));
+
+    for (guint i = 0; i < inv_json_size(props); i++) {
+        const InvJson *value;
+        const char *qemu = inv_json_member(props, i, &value);
+        const char *name = inv_cpu_map_to_libvirt(facts.map, qemu);
+        const InvCpuMapFeature *feature = inv_cpu_map_find(facts.map, name);
+        gboolean on;
+
+        if (inv_json_boolean(value, &on) && on && (!known || (feature && feature->mask)))
+            inv_feature_set_add(set, name);
+    }
+    return set;
+}
+
+/* Described by a model of the map and expanded again, the host has what QEMU says that it has. */
+static void
+host_is_described_exactly(void **state)
+{
+    const Session *session = *state;
+    g_autoptr(InvJson) answer = absent ? NULL : expansion("full", session->host);
+    g_autoptr(InvFeatureSet) wanted = NULL;
+    g_autoptr(InvCpuSeen) seen = NULL;
+    g_autoptr(InvCpu) cpu = NULL;
+    DecodeTools tools;
+
+    if (!answer)
+        skip();
+    assert_true(decode_tools_load(&tools));
+    seen = inv_cpu_seen_from_expansion(tools.decoder, answer, NULL);
+    assert_non_null(seen);
+    wanted = true_of(inv_json_get(inv_json_get(answer, "model"), "props"), TRUE);
+    /* Two tables of names: the same names. */
+    {
+        g_autofree const char **list = inv_feature_set_list(wanted);
+        g_autoptr(InvFeatureSet) same = inv_feature_set_new(tools.names);
+
+        inv_feature_set_add_list(same, list);
+        cpu = assert_round_trip(&tools, seen, same);
+    }
+    print_message("# %s: %s and %u features\n", session->name, cpu->model, inv_cpu_count_deltas(cpu));
+    g_clear_pointer(&seen, inv_cpu_seen_free);
+    decode_tools_clear(&tools);
+}
+
+/* The host's features as verdicts use them are those of the answer, whatever the architecture. */
+static void
+host_gives_what_qemu_says(void **state)
+{
+    const Session *session = *state;
+    g_autoptr(InvJson) answer = absent || !session->host ? NULL : expansion("full", session->host);
+    g_autoptr(InvFeatureSet) wanted = NULL;
+    g_autoptr(InvFeatureSet) given = NULL;
+
+    if (absent)
+        skip();
+    if (!session->host) {
+        assert_null(facts.host);
+        return;
+    }
+    assert_non_null(facts.host);
+    given = inv_feature_set_copy(facts.host->on);
+    wanted = true_of(inv_json_get(inv_json_get(answer, "model"), "props"), session->decodes);
+    if (session->decodes) {
+        g_autofree const char **list = inv_feature_set_list(given);
+
+        for (guint i = 0; list[i]; i++) {
+            const InvCpuMapFeature *feature = inv_cpu_map_find(facts.map, list[i]);
+
+            if (!feature || !feature->mask)
+                inv_feature_set_remove(given, list[i]);
+        }
+    }
+    assert_same_features(given, wanted);
+}
+
+/*
+ * Of a group (msa) that lost a part QEMU names what is left one by one, and its first part (msa-base)
+ * for the group. What a group consists of is QEMU's knowledge: no <cpu> is expanded by us there but
+ * in this test.
+ */
+static void
+take_groups_apart(InvFeatureSet *set, const InvFeatureSet *wanted)
+{
+    g_autofree const char **list = inv_feature_set_list(wanted);
+
+    for (guint i = 0; list[i]; i++) {
+        g_autofree char *group = g_strndup(list[i], strlen(list[i]) - MIN(strlen(list[i]), strlen(BASE_SUFFIX)));
+
+        if (g_str_has_suffix(list[i], BASE_SUFFIX) && inv_feature_set_has(set, group) && !inv_feature_set_has(wanted, group)) {
+            inv_feature_set_remove(set, group);
+            inv_feature_set_add(set, list[i]);
+        }
+    }
+}
+
+/*
+ * s390x: QEMU itself describes a CPU as a static model and what differs (type=static). Expanded by
+ * the map's models that is what QEMU says in full.
+ */
+static void
+static_description_is_exact(void **state)
+{
+    const Session *session = *state;
+    g_autoptr(InvJson) described = absent ? NULL : expansion("static", session->host);
+    g_autoptr(InvJson) full = NULL;
+    g_autoptr(InvCpuModels) models = NULL;
+    g_autoptr(InvCpuDecoder) decoder = NULL;
+    g_autoptr(InvCpu) cpu = NULL;
+    g_autoptr(InvFeatureSet) expanded = NULL;
+    g_autoptr(InvFeatureSet) wanted = NULL;
+    const InvJson *props;
+
+    if (!described)
+        skip();
+    full = expansion("full", session->host);
+    models = inv_cpu_models_load(inv_cpu_map_default_folder(), "s390x", NULL);
+    decoder = inv_cpu_decoder_new(inv_cpu_map_default_folder(), facts.map, models, inv_cpu_table_names(facts.table), NULL);
+    cpu = inv_cpu_new();
+    cpu->model = g_strdup(inv_json_get_string(inv_json_get(described, "model"), "name"));
+    assert_true(g_str_has_suffix(cpu->model, BASE_SUFFIX));
+    props = inv_json_get(inv_json_get(described, "model"), "props");
+    for (guint i = 0; i < inv_json_size(props); i++) {
+        const InvJson *value;
+        const char *name = inv_json_member(props, i, &value);
+        gboolean on;
+
+        if (inv_json_boolean(value, &on))
+            inv_cpu_set_feature(cpu, name, on ? INV_CPU_POLICY_REQUIRE : INV_CPU_POLICY_DISABLE);
+    }
+    expanded = inv_cpu_expand(decoder, cpu, FALSE, NULL);
+    assert_non_null(expanded);
+    wanted = true_of(inv_json_get(inv_json_get(full, "model"), "props"), FALSE);
+    take_groups_apart(expanded, wanted);
+    assert_same_features(expanded, wanted);
+}
+
+int
+main(void)
+{
+    static const struct {
+        const char *title;
+        CMUnitTestFunction function;
+    } checks[] = {
+        { "models", models_are_qemus },
+        { "host described", host_is_described_exactly },
+        { "host given", host_gives_what_qemu_says },
+        { "static description", static_description_is_exact },
+    };
+    struct CMUnitTest tests[G_N_ELEMENTS(sessions) * G_N_ELEMENTS(checks)];
+    guint n = 0;
+    g_autoptr(GPtrArray) titles = g_ptr_array_new_with_free_func(g_free);
+
+    for (guint i = 0; i < G_N_ELEMENTS(tests); i++) {
+        const Session *session = &sessions[i / G_N_ELEMENTS(checks)];
+        guint check = i % G_N_ELEMENTS(checks);
+
+        if ((checks[check].function == host_is_described_exactly && !session->decodes) ||
+            (checks[check].function == static_description_is_exact && strcmp(session->arch, "s390x") != 0))
+            continue;
+        g_ptr_array_add(titles, g_strdup_printf("%s: %s", session->name, checks[check].title));
+        tests[n++] = (struct CMUnitTest){ titles->pdata[titles->len - 1], checks[check].function, setup, NULL, (void *)session };
+    }
+    return _cmocka_run_group_tests("recorded_sessions", tests, n, NULL, forget);
+}
