@@ -56,29 +56,6 @@ def machines():
     return chosen + (["microvm"] if "microvm" in known else [])
 
 
-def documents(text):
-    """The JSON documents that stand one behind the other in @text."""
-    decoder, found, at = json.JSONDecoder(), [], 0
-    while text[at:].strip():
-        at += len(text[at:]) - len(text[at:].lstrip())
-        value, at = decoder.raw_decode(text, at)
-        found.append(value)
-    return found
-
-
-def invar_many(daemon, commands):
-    """The answers to many commands of `invar`, in their order, from few processes."""
-    found = []
-    for start in range(0, len(commands), 200):
-        part = commands[start:start + 200]
-        # A verdict that something is dropped is an exit status, not a failure.
-        result = daemon.invar("--json", "; ".join(part), check=False)
-        answers = documents(result.stdout)
-        assert len(answers) == len(part), f"{len(part)} questions, {len(answers)} answers: {result.stderr}"
-        found += answers
-    return found
-
-
 def map_of_tree():
     return witness.Map(os.path.join(os.environ.get("INVAR_PKGDATADIR", harness.TOP_SRCDIR), "cpu_map"))
 
@@ -86,7 +63,7 @@ def map_of_tree():
 def predictions(daemon, machine, bits):
     """{versioned model: (the features with a bit that its guest will have, the -cpu argument, what it drops)}."""
     features = sorted(name for name in bits.bits if name not in bits.unpassed)
-    answers = invar_many(daemon, [f"cpu-explain {name} --machine {machine} --virttype qemu" for name in features])
+    answers = daemon.invar_many([f"cpu-explain {name} --machine {machine} --virttype qemu" for name in features])
     have = {}
     for name, answer in zip(features, answers):
         assert answer["feature"] == name, answer
@@ -95,7 +72,7 @@ def predictions(daemon, machine, bits):
     models = sorted(model for model in have if re.search(r"-v[0-9]+$", model))
     paths = [daemon.write(f"{model}.xml", harness.domain_xml("guest", harness.relaxed(model), machine=machine)) for model in models]
     found = {}
-    for model, verdict in zip(models, invar_many(daemon, ["verdict " + path for path in paths])):
+    for model, verdict in zip(models, daemon.invar_many(["verdict " + path for path in paths])):
         assert verdict["model"] == model and verdict["machine"] == machine, verdict
         assert verdict["outcome"] in ("exact", "drops"), verdict
         dropped = {blocker["feature"] for blocker in verdict["blockers"]}
