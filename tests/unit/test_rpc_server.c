@@ -21,25 +21,18 @@
 #include <unistd.h>
 
 #include "rpc/client.h"
-#include "rpc/frame.h"
-#include "rpc/remote_protocol.h"
 #include "rpc/server.h"
+#include "tests/unit/rpc_peer.h"
 #include "util/error.h"
 #include "util/fd.h"
 
-/* Nothing here takes longer, even under a sanitizer on a busy machine. */
-#define PATIENCE_MS 20000
+#define PATIENCE_MS PEER_PATIENCE_MS
 /* Long enough to see that something does not come. */
 #define SILENCE_MS 150
 
 static char *folder, *path;
 static InvIoThread *io;
 static InvRpcServer *server;
-static int peer = -1;
-static GBytes *frame;
-static InvRpcHeader reply;
-static const guint8 *payload;
-static gsize payload_length;
 
 static GMutex lock;
 static GCond changed;
@@ -275,9 +268,9 @@ drop_last_client(void)
 static int
 teardown(void **state)
 {
-    inv_fd_close(&peer);
+    inv_fd_close(&peer.fd);
     permit(1000);
-    g_clear_pointer(&frame, g_bytes_unref);
+    g_clear_pointer(&peer.frame, g_bytes_unref);
     g_clear_pointer(&server, inv_rpc_server_free);
     drop_last_client();
     g_clear_pointer(&io, inv_io_thread_free);
@@ -286,15 +279,6 @@ teardown(void **state)
     g_clear_pointer(&path, g_free);
     g_clear_pointer(&folder, g_free);
     return 0;
-}
-
-static int
-dial(void)
-{
-    int fd = inv_unix_connect(path, NULL);
-
-    assert_true(fd >= 0);
-    return fd;
 }
 
 static void
@@ -308,119 +292,7 @@ serve(const InvRpcServerOptions *options)
     fd = inv_unix_listen(path, 0600, NULL);
     assert_true(fd >= 0);
     inv_rpc_server_listen(server, fd, FALSE);
-    peer = dial();
-}
-
-/* --- the other end --- */
-
-static void
-write_all(const void *bytes, gsize length)
-{
-    const char *next = bytes;
-
-    while (length > 0) {
-        ssize_t done = send(peer, next, length, MSG_NOSIGNAL);
-
-        assert_true(done > 0);
-        next += done;
-        length -= (gsize)done;
-    }
-}
-
-static GBytes *
-call_message(guint32 procedure, guint32 serial, xdrproc_t encode, gpointer args)
-{
-    const InvRpcHeader header = { .program = REMOTE_PROGRAM, .version = 1, .procedure = procedure, .serial = serial };
-
-    return inv_rpc_message_new(&header, 0, encode, args, NULL);
-}
-
-static void
-send_bytes(GBytes *message)
-{
-    write_all(g_bytes_get_data(message, NULL), g_bytes_get_size(message));
-    g_bytes_unref(message);
-}
-
-static void
-call(guint32 procedure, guint32 serial)
-{
-    remote_nonnull_domain domain = { .name = (char *)"guest" };
-    const InvRpcProcedure *found = inv_rpc_program_find(&inv_rpc_remote_program, procedure);
-
-    /* All procedures with arguments that are called so take just a domain. */
-    send_bytes(call_message(procedure, serial, found && found->args ? (xdrproc_t)xdr_remote_nonnull_domain : NULL, &domain));
-}
-
-static void
-call_open(guint32 flags)
-{
-    remote_connect_open_args args = { .flags = flags };
-
-    send_bytes(call_message(REMOTE_PROC_CONNECT_OPEN, 0, (xdrproc_t)xdr_remote_connect_open_args, &args));
-}
-
-static gboolean
-readable(int ms)
-{
-    struct pollfd poll_fd = { .fd = peer, .events = POLLIN };
-
-    return poll(&poll_fd, 1, ms) > 0;
-}
-
-/* The next frame into the variables above; FALSE at the end of the connection. */
-static gboolean
-receive(void)
-{
-    InvRpcReader reader = { 0 };
-
-    g_clear_pointer(&frame, g_bytes_unref);
-    while (!inv_rpc_reader_is_complete(&reader)) {
-        gsize room;
-        guint8 *space = inv_rpc_reader_space(&reader, &room);
-        ssize_t got;
-
-        assert_true(readable(PATIENCE_MS));
-        got = recv(peer, space, room, 0);
-        if (got <= 0) {
-            inv_rpc_reader_clear(&reader);
-            return FALSE;
-        }
-        assert_true(inv_rpc_reader_add(&reader, (gsize)got, NULL));
-    }
-    frame = inv_rpc_reader_take(&reader);
-    payload = g_bytes_get_data(frame, &payload_length);
-    inv_rpc_header_read(payload, &reply);
-    payload += INV_RPC_HEADER_SIZE;
-    payload_length -= INV_RPC_HEADER_SIZE;
-    return TRUE;
-}
-
-static void
-expect_ok(guint32 serial)
-{
-    assert_true(receive());
-    assert_int_equal(reply.type, INV_RPC_REPLY);
-    assert_int_equal(reply.serial, serial);
-    assert_int_equal(reply.status, INV_RPC_OK);
-}
-
-static void
-expect_error(guint32 serial, int code, int domain, const char *message)
-{
-    remote_error error = { 0 };
-
-    assert_true(receive());
-    assert_int_equal(reply.type, INV_RPC_REPLY);
-    assert_int_equal(reply.serial, serial);
-    assert_int_equal(reply.status, INV_RPC_ERROR);
-    assert_true(inv_rpc_payload_decode(payload, payload_length, (xdrproc_t)xdr_remote_error, &error, NULL));
-    assert_int_equal(error.code, code);
-    assert_int_equal(error.domain, domain);
-    assert_int_equal(error.level, VIR_ERR_ERROR);
-    assert_int_equal(error.int1, -1);
-    assert_string_equal(*error.message, message);
-    xdr_free((xdrproc_t)xdr_remote_error, &error);
+    peer.fd = peer_dial(path);
 }
 
 static void
@@ -428,10 +300,10 @@ expect_event(int detail)
 {
     remote_domain_event_callback_lifecycle_msg event = { 0 };
 
-    assert_true(receive());
-    assert_int_equal(reply.type, INV_RPC_MESSAGE);
-    assert_int_equal(reply.procedure, REMOTE_PROC_DOMAIN_EVENT_CALLBACK_LIFECYCLE);
-    assert_true(inv_rpc_payload_decode(payload, payload_length, (xdrproc_t)xdr_remote_domain_event_callback_lifecycle_msg,
+    assert_true(peer_receive());
+    assert_int_equal(peer.reply.type, INV_RPC_MESSAGE);
+    assert_int_equal(peer.reply.procedure, REMOTE_PROC_DOMAIN_EVENT_CALLBACK_LIFECYCLE);
+    assert_true(inv_rpc_payload_decode(peer.payload, peer.payload_length, (xdrproc_t)xdr_remote_domain_event_callback_lifecycle_msg,
                                        &event, NULL));
     assert_int_equal(event.msg.detail, detail);
     xdr_free((xdrproc_t)xdr_remote_domain_event_callback_lifecycle_msg, &event);
@@ -440,15 +312,15 @@ expect_event(int detail)
 static void
 expect_end(void)
 {
-    assert_false(receive());
+    assert_false(peer_receive());
     wait_for(&n_closed, 1);
 }
 
 static void
 open_connection(void)
 {
-    call_open(0);
-    expect_ok(0);
+    peer_call_open(0);
+    peer_expect_ok(0);
 }
 
 /* --- tests --- */
@@ -507,7 +379,7 @@ send_hex(const char *words)
         g_byte_array_append(bytes, &byte, 1);
         at++;
     }
-    write_all(bytes->data, bytes->len);
+    peer_write(bytes->data, bytes->len);
 }
 
 static void
@@ -522,25 +394,25 @@ wire_case(void **state)
         expect_end();
         return;
     }
-    expect_error(9, row->code, VIR_FROM_RPC, row->message);
+    peer_expect_error(9, row->code, VIR_FROM_RPC, row->message);
     /* The connection lives on. */
-    call(REMOTE_PROC_CONNECT_GET_HOSTNAME, 10);
-    expect_ok(10);
+    peer_call(REMOTE_PROC_CONNECT_GET_HOSTNAME, 10);
+    peer_expect_ok(10);
 }
 
 static void
 byte_at_a_time(void **state)
 {
-    g_autoptr(GBytes) message = call_message(REMOTE_PROC_CONNECT_GET_HOSTNAME, 3, NULL, NULL);
+    g_autoptr(GBytes) message = peer_message(REMOTE_PROC_CONNECT_GET_HOSTNAME, 3, NULL, NULL);
     const guint8 *bytes = g_bytes_get_data(message, NULL);
 
     serve(NULL);
     open_connection();
     for (gsize i = 0; i < g_bytes_get_size(message); i++)
-        write_all(bytes + i, 1);
-    expect_ok(3);
-    assert_int_equal(payload_length, 12);
-    assert_memory_equal(payload, "\0\0\0\7witness\0", 12);
+        peer_write(bytes + i, 1);
+    peer_expect_ok(3);
+    assert_int_equal(peer.payload_length, 12);
+    assert_memory_equal(peer.payload, "\0\0\0\7witness\0", 12);
 }
 
 static void
@@ -551,13 +423,13 @@ two_in_one_write(void **state)
     serve(NULL);
     open_connection();
     for (guint32 i = 1; i <= 2; i++) {
-        g_autoptr(GBytes) one = call_message(REMOTE_PROC_CONNECT_GET_HOSTNAME, i, NULL, NULL);
+        g_autoptr(GBytes) one = peer_message(REMOTE_PROC_CONNECT_GET_HOSTNAME, i, NULL, NULL);
 
         g_byte_array_append(both, g_bytes_get_data(one, NULL), (guint)g_bytes_get_size(one));
     }
-    write_all(both->data, both->len);
-    expect_ok(1);
-    expect_ok(2);
+    peer_write(both->data, both->len);
+    peer_expect_ok(1);
+    peer_expect_ok(2);
 }
 
 static void
@@ -566,7 +438,7 @@ extra_bytes_are_ignored(void **state)
     serve(NULL);
     open_connection();
     send_hex("00000020 20008086 00000001 0000003b 00000000 00000004 00000000 deadbeef");
-    expect_ok(4);
+    peer_expect_ok(4);
 }
 
 static void
@@ -575,7 +447,7 @@ truncated_then_gone(void **state)
     serve(NULL);
     open_connection();
     send_hex("02000004 20008086 00000001");
-    inv_fd_close(&peer);
+    inv_fd_close(&peer.fd);
     wait_for(&n_closed, 1);
 }
 
@@ -587,29 +459,29 @@ largest_message(void **state)
     serve(NULL);
     open_connection();
     send_hex("02000004 20008086 00000001 0000003b 00000000 00000005 00000000");
-    write_all(zeros, INV_RPC_PAYLOAD_MAX);
-    expect_ok(5);
+    peer_write(zeros, INV_RPC_PAYLOAD_MAX);
+    peer_expect_ok(5);
 }
 
 static void
 before_open(void **state)
 {
     serve(NULL);
-    call(REMOTE_PROC_CONNECT_GET_HOSTNAME, 0);
-    expect_error(0, VIR_ERR_INTERNAL_ERROR, VIR_FROM_RPC, "hypervisor connection not open");
-    call(REMOTE_PROC_AUTH_LIST, 1);
-    expect_ok(1);
-    assert_memory_equal(payload, "\0\0\0\1\0\0\0\0", 8);
+    peer_call(REMOTE_PROC_CONNECT_GET_HOSTNAME, 0);
+    peer_expect_error(0, VIR_ERR_INTERNAL_ERROR, VIR_FROM_RPC, "hypervisor connection not open");
+    peer_call(REMOTE_PROC_AUTH_LIST, 1);
+    peer_expect_ok(1);
+    assert_memory_equal(peer.payload, "\0\0\0\1\0\0\0\0", 8);
 }
 
 static void
 before_authentication(void **state)
 {
     serve(&(InvRpcServerOptions){ .require_auth = TRUE });
-    call_open(0);
-    expect_error(0, VIR_ERR_RPC, VIR_FROM_RPC, "authentication required");
-    call(REMOTE_PROC_AUTH_LIST, 1);
-    expect_ok(1);
+    peer_call_open(0);
+    peer_expect_error(0, VIR_ERR_RPC, VIR_FROM_RPC, "authentication required");
+    peer_call(REMOTE_PROC_AUTH_LIST, 1);
+    peer_expect_ok(1);
     inv_rpc_client_set_authenticated(last_client);
     open_connection();
 }
@@ -618,12 +490,12 @@ static void
 read_only(void **state)
 {
     serve(NULL);
-    call_open(1);
-    expect_ok(0);
-    call(REMOTE_PROC_DOMAIN_CREATE, 1);
-    expect_error(1, VIR_ERR_OPERATION_DENIED, VIR_FROM_QEMU, "operation forbidden: read only access prevents DOMAIN_CREATE");
-    call(REMOTE_PROC_CONNECT_GET_HOSTNAME, 2);
-    expect_ok(2);
+    peer_call_open(1);
+    peer_expect_ok(0);
+    peer_call(REMOTE_PROC_DOMAIN_CREATE, 1);
+    peer_expect_error(1, VIR_ERR_OPERATION_DENIED, VIR_FROM_QEMU, "operation forbidden: read only access prevents DOMAIN_CREATE");
+    peer_call(REMOTE_PROC_CONNECT_GET_HOSTNAME, 2);
+    peer_expect_ok(2);
 }
 
 static void
@@ -633,8 +505,8 @@ handler_error(void **state)
 
     serve(&(InvRpcServerOptions){ .error_domain = VIR_FROM_TEST });
     open_connection();
-    send_bytes(call_message(REMOTE_PROC_DOMAIN_LOOKUP_BY_NAME, 1, (xdrproc_t)xdr_remote_domain_lookup_by_name_args, &args));
-    expect_error(1, VIR_ERR_NO_DOMAIN, VIR_FROM_TEST, "no domain is called 'x%sy'");
+    peer_send(peer_message(REMOTE_PROC_DOMAIN_LOOKUP_BY_NAME, 1, (xdrproc_t)xdr_remote_domain_lookup_by_name_args, &args));
+    peer_expect_error(1, VIR_ERR_NO_DOMAIN, VIR_FROM_TEST, "no domain is called 'x%sy'");
 }
 
 static void
@@ -642,7 +514,7 @@ look_up(const char *name, guint32 serial)
 {
     remote_domain_lookup_by_name_args args = { .name = (char *)name };
 
-    send_bytes(call_message(REMOTE_PROC_DOMAIN_LOOKUP_BY_NAME, serial, (xdrproc_t)xdr_remote_domain_lookup_by_name_args, &args));
+    peer_send(peer_message(REMOTE_PROC_DOMAIN_LOOKUP_BY_NAME, serial, (xdrproc_t)xdr_remote_domain_lookup_by_name_args, &args));
 }
 
 static void
@@ -655,16 +527,16 @@ quick_answers(void **state)
     serve(&(InvRpcServerOptions){ .error_domain = VIR_FROM_TEST });
     open_connection();
     look_up("quick", 1);
-    expect_ok(1);
+    peer_expect_ok(1);
     look_up("later", 2);
-    expect_error(2, VIR_ERR_NO_DOMAIN, VIR_FROM_TEST, "no domain is called 'later'");
+    peer_expect_error(2, VIR_ERR_NO_DOMAIN, VIR_FROM_TEST, "no domain is called 'later'");
     look_up("refused", 3);
-    expect_error(3, VIR_ERR_OPERATION_INVALID, VIR_FROM_TEST, "not at once");
+    peer_expect_error(3, VIR_ERR_OPERATION_INVALID, VIR_FROM_TEST, "not at once");
     /* The quick handler would fail without a reason: it is not asked about what is that long. */
     look_up(name, 4);
-    expect_error(4, VIR_ERR_NO_DOMAIN, VIR_FROM_TEST, expected);
+    peer_expect_error(4, VIR_ERR_NO_DOMAIN, VIR_FROM_TEST, expected);
     look_up("silent", 5);
-    expect_error(5, VIR_ERR_INTERNAL_ERROR, VIR_FROM_TEST,
+    peer_expect_error(5, VIR_ERR_INTERNAL_ERROR, VIR_FROM_TEST,
                  "DOMAIN_LOOKUP_BY_NAME failed without a reason: this is a defect of the daemon");
 }
 
@@ -673,11 +545,11 @@ replies_out_of_order(void **state)
 {
     serve(NULL);
     open_connection();
-    call(REMOTE_PROC_DOMAIN_CREATE, 1);
-    call(REMOTE_PROC_CONNECT_GET_HOSTNAME, 2);
-    expect_ok(2);
+    peer_call(REMOTE_PROC_DOMAIN_CREATE, 1);
+    peer_call(REMOTE_PROC_CONNECT_GET_HOSTNAME, 2);
+    peer_expect_ok(2);
     permit(1);
-    expect_ok(1);
+    peer_expect_ok(1);
 }
 
 static void
@@ -686,17 +558,17 @@ calls_in_flight_are_limited(void **state)
     serve(NULL);
     open_connection();
     for (guint32 i = 1; i <= 5; i++)
-        call(REMOTE_PROC_DOMAIN_CREATE, i);
+        peer_call(REMOTE_PROC_DOMAIN_CREATE, i);
     wait_for(&started, 5);
-    call(REMOTE_PROC_CONNECT_GET_HOSTNAME, 6);
-    assert_false(readable(SILENCE_MS));
+    peer_call(REMOTE_PROC_CONNECT_GET_HOSTNAME, 6);
+    assert_false(peer_readable(SILENCE_MS));
     permit(1);
-    assert_true(receive());
-    assert_true(reply.serial < 6);
-    expect_ok(6);
+    assert_true(peer_receive());
+    assert_true(peer.reply.serial < 6);
+    peer_expect_ok(6);
     permit(4);
     for (guint i = 0; i < 4; i++)
-        assert_true(receive());
+        assert_true(peer_receive());
 }
 
 static void
@@ -704,17 +576,17 @@ priority_calls_are_not_counted(void **state)
 {
     serve(&(InvRpcServerOptions){ .n_workers = 1, .max_client_requests = 3 });
     open_connection();
-    call(REMOTE_PROC_DOMAIN_CREATE, 1);
-    call(REMOTE_PROC_DOMAIN_CREATE, 2);
+    peer_call(REMOTE_PROC_DOMAIN_CREATE, 1);
+    peer_call(REMOTE_PROC_DOMAIN_CREATE, 2);
     wait_for(&started, 1);
     /* The only worker is taken: this has workers of its own. */
     for (guint32 i = 3; i < 8; i++) {
-        call(REMOTE_PROC_DOMAIN_DESTROY, i);
-        expect_ok(i);
+        peer_call(REMOTE_PROC_DOMAIN_DESTROY, i);
+        peer_expect_ok(i);
     }
     permit(2);
-    expect_ok(1);
-    expect_ok(2);
+    peer_expect_ok(1);
+    peer_expect_ok(2);
 }
 
 static void
@@ -725,9 +597,9 @@ registration_before_event(void **state)
     serve(NULL);
     open_connection();
     for (guint32 i = 1; i <= 20; i++) {
-        send_bytes(call_message(REMOTE_PROC_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY, i,
+        peer_send(peer_message(REMOTE_PROC_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY, i,
                                 (xdrproc_t)xdr_remote_connect_domain_event_callback_register_any_args, &args));
-        expect_ok(i);
+        peer_expect_ok(i);
         expect_event(1);
         expect_event(2);
     }
@@ -738,8 +610,8 @@ handlers_event_after_its_reply(void **state)
 {
     serve(NULL);
     open_connection();
-    call(REMOTE_PROC_DOMAIN_SUSPEND, 1);
-    expect_ok(1);
+    peer_call(REMOTE_PROC_DOMAIN_SUSPEND, 1);
+    peer_expect_ok(1);
     expect_event(3);
     expect_event(1);
     expect_event(2);
@@ -749,10 +621,10 @@ static void
 no_event_before_open(void **state)
 {
     serve(NULL);
-    call(REMOTE_PROC_AUTH_LIST, 0);
-    expect_ok(0);
+    peer_call(REMOTE_PROC_AUTH_LIST, 0);
+    peer_expect_ok(0);
     send_lifecycle(last_client, 1);
-    assert_false(readable(SILENCE_MS));
+    assert_false(peer_readable(SILENCE_MS));
 }
 
 static void
@@ -773,17 +645,17 @@ who_does_not_read_is_closed(void **state)
 static void
 answers_that_nobody_reads(void **state)
 {
-    g_autoptr(GBytes) message = call_message(REMOTE_PROC_CONNECT_GET_HOSTNAME, 1, NULL, NULL);
+    g_autoptr(GBytes) message = peer_message(REMOTE_PROC_CONNECT_GET_HOSTNAME, 1, NULL, NULL);
     gsize size = g_bytes_get_size(message), sent = 0, limit = 64u * 1024 * 1024;
     struct pollfd poll_fd = { .events = POLLOUT };
 
     serve(NULL);
     open_connection();
-    assert_true(g_unix_set_fd_nonblocking(peer, TRUE, NULL));
-    poll_fd.fd = peer;
+    assert_true(g_unix_set_fd_nonblocking(peer.fd, TRUE, NULL));
+    poll_fd.fd = peer.fd;
     while (sent < limit && poll(&poll_fd, 1, 1000) > 0)
         for (ssize_t done = 0; done >= 0 && sent < limit; sent += done > 0 ? (gsize)done : 0)
-            done = send(peer, (const char *)g_bytes_get_data(message, NULL) + sent % size, size - sent % size,
+            done = send(peer.fd, (const char *)g_bytes_get_data(message, NULL) + sent % size, size - sent % size,
                         MSG_NOSIGNAL | MSG_DONTWAIT);
     assert_true(sent < limit);
     assert_int_equal(n_closed, 0);
@@ -795,9 +667,9 @@ client_vanishes_in_a_call(void **state)
     serve(NULL);
     open_connection();
     for (guint32 i = 1; i <= 5; i++)
-        call(REMOTE_PROC_DOMAIN_CREATE, i);
+        peer_call(REMOTE_PROC_DOMAIN_CREATE, i);
     wait_for(&started, 5);
-    inv_fd_close(&peer);
+    inv_fd_close(&peer.fd);
     /* It is noticed although nothing is read from it now. */
     wait_for(&n_closed, 1);
     permit(5);
@@ -809,7 +681,7 @@ server_ends_in_a_call(void **state)
 {
     serve(NULL);
     open_connection();
-    call(REMOTE_PROC_DOMAIN_CREATE, 1);
+    peer_call(REMOTE_PROC_DOMAIN_CREATE, 1);
     wait_for(&started, 1);
     permit(1);
     g_clear_pointer(&server, inv_rpc_server_free);
@@ -825,12 +697,12 @@ close_after_replies(void **state)
 {
     serve(NULL);
     open_connection();
-    call(REMOTE_PROC_DOMAIN_CREATE, 1);
+    peer_call(REMOTE_PROC_DOMAIN_CREATE, 1);
     wait_for(&started, 1);
-    call(REMOTE_PROC_CONNECT_CLOSE, 2);
-    expect_ok(2);
+    peer_call(REMOTE_PROC_CONNECT_CLOSE, 2);
+    peer_expect_ok(2);
     permit(1);
-    expect_ok(1);
+    peer_expect_ok(1);
     expect_end();
 }
 
@@ -839,11 +711,11 @@ ping_is_answered(void **state)
 {
     serve(NULL);
     send_hex(HEAD("6b656570", "00000001", "00000002"));
-    assert_true(receive());
-    assert_int_equal(reply.program, INV_RPC_KEEPALIVE_PROGRAM);
-    assert_int_equal(reply.procedure, INV_RPC_KEEPALIVE_PONG);
-    assert_int_equal(reply.type, INV_RPC_MESSAGE);
-    assert_int_equal(payload_length, 0);
+    assert_true(peer_receive());
+    assert_int_equal(peer.reply.program, INV_RPC_KEEPALIVE_PROGRAM);
+    assert_int_equal(peer.reply.procedure, INV_RPC_KEEPALIVE_PONG);
+    assert_int_equal(peer.reply.type, INV_RPC_MESSAGE);
+    assert_int_equal(peer.payload_length, 0);
 }
 
 static void
@@ -852,8 +724,8 @@ late_stream_packets_are_dropped(void **state)
     serve(NULL);
     open_connection();
     send_hex(HEAD("20008086", "000000c9", "00000003") HEAD("20008086", "000000c9", "00000006"));
-    call(REMOTE_PROC_CONNECT_GET_HOSTNAME, 7);
-    expect_ok(7);
+    peer_call(REMOTE_PROC_CONNECT_GET_HOSTNAME, 7);
+    peer_expect_ok(7);
 }
 
 static void
@@ -861,16 +733,16 @@ keepalive(void **state)
 {
     serve(&(InvRpcServerOptions){ .keepalive_interval = 1, .keepalive_count = 1 });
     /* Not before it is asked for. */
-    assert_false(readable(1500));
+    assert_false(peer_readable(1500));
     send_hex("00000020 20008086 00000001 0000003c 00000000 00000000 00000000 0000000a");
-    expect_ok(0);
-    assert_true(receive());
-    assert_int_equal(reply.program, INV_RPC_KEEPALIVE_PROGRAM);
-    assert_int_equal(reply.procedure, INV_RPC_KEEPALIVE_PING);
+    peer_expect_ok(0);
+    assert_true(peer_receive());
+    assert_int_equal(peer.reply.program, INV_RPC_KEEPALIVE_PROGRAM);
+    assert_int_equal(peer.reply.procedure, INV_RPC_KEEPALIVE_PING);
     send_hex(HEAD("6b656570", "00000002", "00000002"));
     /* Answered, so there is another; this one is not answered. */
-    assert_true(receive());
-    assert_int_equal(reply.procedure, INV_RPC_KEEPALIVE_PING);
+    assert_true(peer_receive());
+    assert_int_equal(peer.reply.procedure, INV_RPC_KEEPALIVE_PING);
     expect_end();
 }
 
@@ -892,12 +764,12 @@ other_users_are_refused(void **state)
 
     serve(&(InvRpcServerOptions){ .check_uid = TRUE, .allowed_uid = getuid() + 1 });
     if (refused) {
-        assert_false(receive());
+        assert_false(peer_receive());
         assert_int_equal(n_opened, 0);
         return;
     }
-    call(REMOTE_PROC_AUTH_LIST, 0);
-    expect_ok(0);
+    peer_call(REMOTE_PROC_AUTH_LIST, 0);
+    peer_expect_ok(0);
 }
 
 static void
@@ -907,13 +779,13 @@ clients_are_limited(void **state)
 
     serve(&(InvRpcServerOptions){ .max_clients = 1 });
     wait_for(&n_opened, 1);
-    first = inv_fd_steal(&peer);
-    peer = dial();
-    call(REMOTE_PROC_AUTH_LIST, 0);
-    assert_false(readable(SILENCE_MS));
+    first = inv_fd_steal(&peer.fd);
+    peer.fd = peer_dial(path);
+    peer_call(REMOTE_PROC_AUTH_LIST, 0);
+    assert_false(peer_readable(SILENCE_MS));
     inv_fd_close(&first);
     /* The second waited in the backlog. */
-    expect_ok(0);
+    peer_expect_ok(0);
 }
 
 /* One zero byte with one descriptor, as libvirt sends them. */
@@ -932,7 +804,7 @@ send_descriptor(int fd)
     header->cmsg_type = SCM_RIGHTS;
     header->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-    assert_int_equal(sendmsg(peer, &message, MSG_NOSIGNAL), 1);
+    assert_int_equal(sendmsg(peer.fd, &message, MSG_NOSIGNAL), 1);
 }
 
 static int
@@ -947,8 +819,8 @@ receive_descriptor(void)
     struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof(control.bytes) };
     int fd;
 
-    assert_true(readable(PATIENCE_MS));
-    assert_int_equal(recvmsg(peer, &message, MSG_CMSG_CLOEXEC), 1);
+    assert_true(peer_readable(PATIENCE_MS));
+    assert_int_equal(recvmsg(peer.fd, &message, MSG_CMSG_CLOEXEC), 1);
     assert_non_null(CMSG_FIRSTHDR(&message));
     memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
     return fd;
@@ -969,18 +841,18 @@ descriptors(void **state)
     assert_int_equal(pipe(ends), 0);
     serve(NULL);
     open_connection();
-    send_bytes(inv_rpc_message_new(&header, 2, (xdrproc_t)xdr_remote_domain_create_with_files_args, &args, NULL));
-    assert_false(readable(SILENCE_MS));
+    peer_send(inv_rpc_message_new(&header, 2, (xdrproc_t)xdr_remote_domain_create_with_files_args, &args, NULL));
+    assert_false(peer_readable(SILENCE_MS));
     send_descriptor(ends[1]);
     send_descriptor(ends[0]);
-    call(REMOTE_PROC_CONNECT_GET_HOSTNAME, 2);
+    peer_call(REMOTE_PROC_CONNECT_GET_HOSTNAME, 2);
     for (guint i = 0; i < 2; i++) {
-        assert_true(receive());
-        if (reply.serial == 2)
+        assert_true(peer_receive());
+        if (peer.reply.serial == 2)
             continue;
-        assert_int_equal(reply.type, INV_RPC_REPLY_WITH_FDS);
-        assert_memory_equal(payload, "\0\0\0\1", 4);
-        assert_true(inv_rpc_payload_decode(payload + 4, payload_length - 4, (xdrproc_t)xdr_remote_domain_create_with_files_ret,
+        assert_int_equal(peer.reply.type, INV_RPC_REPLY_WITH_FDS);
+        assert_memory_equal(peer.payload, "\0\0\0\1", 4);
+        assert_true(inv_rpc_payload_decode(peer.payload + 4, peer.payload_length - 4, (xdrproc_t)xdr_remote_domain_create_with_files_ret,
                                            &ret, NULL));
         back = receive_descriptor();
     }
