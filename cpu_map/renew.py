@@ -14,6 +14,7 @@ expansion. What TCG forces off in every model is restored as forced.tsv says.
 import argparse
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -38,10 +39,13 @@ NOT_OF_THE_MODEL = {"hypervisor"}
 
 class Qemu:
     def __init__(self, binary):
-        self.process = subprocess.Popen(
-            [binary, "-S", "-no-user-config", "-nodefaults", "-nographic", "-machine", "none", "-accel", "tcg", "-qmp", "stdio"],
-            # It warns of every feature that goes with another.
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        try:
+            self.process = subprocess.Popen(
+                [binary, "-S", "-no-user-config", "-nodefaults", "-nographic", "-machine", "none", "-accel", "tcg", "-qmp", "stdio"],
+                # It warns of every feature that goes with another.
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        except OSError as error:
+            sys.exit(f"{binary}: {error.strerror}")
         greeting = self.process.stdout.readline()
         if not greeting:
             sys.exit(f"{binary} did not start")
@@ -49,7 +53,7 @@ class Qemu:
         self.call("qmp_capabilities")
 
     def call(self, command, **arguments):
-        self.process.stdin.write(json.dumps({"execute": command, "arguments": arguments}) + "\n")
+        self.process.stdin.write(json.dumps({"execute": command, "arguments": arguments}, separators=(",", ":")) + "\n")
         self.process.stdin.flush()
         while True:
             line = self.process.stdout.readline()
@@ -152,19 +156,40 @@ def changes(before, after):
                 yield f"{name}: {column}: {old} -> {new}"
 
 
+def suspects(features, lost_without):
+    """Those whose loss may take others along, by few questions: groups of them are switched off at once, and
+    what a feature takes along is lost with each of its groups, or in it. Who is suspected wrongly only costs
+    a question more."""
+    draw = random.Random(1)
+    taken = {feature: set(features) for feature in features}
+    for _ in range(48):
+        group = {feature for feature in features if draw.random() < 0.3}
+        allowed = lost_without(group) | group
+        for feature in group:
+            taken[feature] &= allowed
+    return [feature for feature in features if taken[feature] - {feature}]
+
+
 def needs_of(qemu, folder):
-    """Feature → those without which this QEMU switches it off: all are switched on, then one after another off."""
+    """Feature → those without which this QEMU switches it off, though it is asked for."""
     spelled = dictionary(folder) or {}
     properties = {}
     for name, value in (qemu.expand(BARE_MODEL) or {}).items():
         if isinstance(value, bool) and name in spelled:
             properties.setdefault(spelled[name], []).append(name)
-    everything = {name: True for names in properties.values() for name in names}
-    at_most = set(features_of(qemu.expand(BARE_MODEL, **everything) or {}, spelled))
+
+    def left_without(features):
+        asked = {name: feature not in features for feature, names in properties.items() for name in names}
+        return set(features_of(qemu.expand(BARE_MODEL, **asked) or {}, spelled))
+
+    at_most = left_without(())
+
+    def lost_without(features):
+        return at_most - left_without(features) - set(features)
+
     needs = {}
-    for feature, names in properties.items():
-        left = features_of(qemu.expand(BARE_MODEL, **{**everything, **{name: False for name in names}}) or {}, spelled)
-        for lost in at_most - set(left) - {feature}:
+    for feature in suspects(list(properties), lost_without):
+        for lost in lost_without({feature}):
             needs.setdefault(lost, set()).add(feature)
     return needs
 
@@ -228,7 +253,7 @@ def main():
     target = qemu.call("query-target")["arch"]
     if target not in ARCHES:
         qemu.quit()
-        sys.exit(f"models of {target} are not supported by the map: QEMU cannot expand them")
+        sys.exit(f"the map has no models of {target}: QEMU does not expand them by name")
     folder = os.path.join(options.output, ARCHES[target])
     # The dictionary is the tree's own, wherever the tables are written.
     known = os.path.join(HERE, ARCHES[target])

@@ -98,20 +98,22 @@ other_architectures(void **state)
 
 typedef struct {
     const char *name;
+    const char *tree; /* name of the test of the tree */
     const char *target;
     const char *folder;
 } RenewCase;
 
 static const RenewCase renew_cases[] = {
-    { .name = "renewing is stable: x86", .target = "qemu-system-x86_64", .folder = "x86" },
-    { .name = "renewing is stable: s390x", .target = "qemu-system-s390x", .folder = "s390x" },
+    { .name = "renewing is stable: x86", .tree = "the tree is renewed: x86", .target = "qemu-system-x86_64", .folder = "x86" },
+    { .name = "renewing is stable: s390x", .tree = "the tree is renewed: s390x", .target = "qemu-system-s390x", .folder = "s390x" },
 };
 
+/* @folder: NULL: asks only what would change of the tree. */
 static char *
 renew(const char *qemu, const char *folder)
 {
     g_autofree char *tool = g_build_filename(g_getenv("INVAR_TOP_SRCDIR"), "cpu_map", "renew.py", NULL);
-    const char *const argv[] = { "/usr/bin/python3", tool, qemu, "--output", folder, NULL };
+    const char *const argv[] = { "/usr/bin/python3", tool, qemu, folder ? "--output" : "--dry-run", folder, NULL };
     g_autofree char *output = NULL;
     int status = -1;
 
@@ -142,6 +144,50 @@ renewing_is_stable(void **state)
     assert_non_null(strstr(first, ": new\n"));
     assert_true(g_str_has_suffix(second, " 0 changes\n"));
     assert_string_equal(text, again);
+}
+
+/* Another QEMU than the one that the tree was renewed from may know more. */
+static void
+the_tree_is_renewed(void **state)
+{
+    const RenewCase *row = *state;
+    g_autofree char *qemu = g_find_program_in_path(row->target);
+    g_autofree char *output = NULL;
+
+    if (!qemu || !g_getenv("INVAR_TOP_SRCDIR"))
+        skip();
+    output = renew(qemu, NULL);
+    if (!strstr(output, "QEMU 7.2."))
+        return;
+    if (!g_str_has_suffix(output, " 0 changes\n"))
+        print_error("%s", output);
+    assert_true(g_str_has_suffix(output, " 0 changes\n"));
+}
+
+#define ABOUT "# A comment that stays.\nname\tabout\tcost\tneeds\n"
+
+static void
+needs_are_measured(void **state)
+{
+    g_autofree char *qemu = g_find_program_in_path("qemu-system-x86_64");
+    g_autofree char *folder = NULL, *sub = NULL, *path = NULL, *models = NULL, *output = NULL, *text = NULL;
+
+    if (!qemu || !g_getenv("INVAR_TOP_SRCDIR"))
+        skip();
+    folder = g_dir_make_tmp("invar-models-XXXXXX", NULL);
+    sub = g_build_filename(folder, "x86", NULL);
+    path = g_build_filename(sub, "about.tsv", NULL);
+    models = g_build_filename(sub, "models.tsv", NULL);
+    g_mkdir(sub, 0700);
+    g_file_set_contents(path, ABOUT "svm\tA\tB\t-\nnpt\tA\tB\t-\nvnmi\tA\tB\tsvm\n", -1, NULL);
+    output = renew(qemu, folder);
+    g_file_get_contents(path, &text, NULL, NULL);
+    g_remove(path);
+    g_remove(models);
+    g_rmdir(sub);
+    g_rmdir(folder);
+    assert_non_null(strstr(output, "npt: needs: +svm\n"));
+    assert_string_equal(text, ABOUT "svm\tA\tB\t-\nnpt\tA\tB\tsvm\nvnmi\tA\tB\tsvm\n");
 }
 
 #define HEADER "name\taliases\tvendor\tfamily\tmodel_number\tstepping\tlevel\txlevel\tstatic\tdeprecated\tfeatures\twith_vmx\n"
@@ -185,17 +231,20 @@ bad_files_are_refused(void **state)
 int
 main(void)
 {
-    struct CMUnitTest tests[G_N_ELEMENTS(find_cases) + G_N_ELEMENTS(renew_cases) + G_N_ELEMENTS(file_cases) + 2];
+    struct CMUnitTest tests[G_N_ELEMENTS(find_cases) + 2 * G_N_ELEMENTS(renew_cases) + G_N_ELEMENTS(file_cases) + 3];
     gsize n = 0;
 
     for (gsize i = 0; i < G_N_ELEMENTS(find_cases); i++)
         tests[n++] = (struct CMUnitTest){ find_cases[i].name, find_by_name, NULL, NULL, (void *)&find_cases[i] };
     for (gsize i = 0; i < G_N_ELEMENTS(renew_cases); i++)
         tests[n++] = (struct CMUnitTest){ renew_cases[i].name, renewing_is_stable, NULL, NULL, (void *)&renew_cases[i] };
+    for (gsize i = 0; i < G_N_ELEMENTS(renew_cases); i++)
+        tests[n++] = (struct CMUnitTest){ renew_cases[i].tree, the_tree_is_renewed, NULL, NULL, (void *)&renew_cases[i] };
     for (gsize i = 0; i < G_N_ELEMENTS(file_cases); i++)
         tests[n++] = (struct CMUnitTest){ file_cases[i].name, bad_files_are_refused, NULL, NULL, (void *)&file_cases[i] };
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(features_are_spelled_as_the_map_spells_them);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(other_architectures);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(needs_are_measured);
     g_assert(n == G_N_ELEMENTS(tests));
     return cmocka_run_group_tests_name("cpu models", tests, NULL, NULL);
 }
