@@ -12,7 +12,9 @@
 typedef struct {
     const InvCpuModelEntry *entry; /* borrowed from the models */
     InvFeatureSet *features;
-    InvFeatureSet *nested; /* the same and what comes along with vmx */
+    InvFeatureSet *nested;    /* the same and what comes along with vmx */
+    InvFeatureSet *microcode; /* those of its features that microcode switches off */
+    guint stem;               /* index of the first model of the same generation */
 } ModelSets;
 
 typedef struct {
@@ -42,6 +44,7 @@ sets_free(gpointer data)
 
     inv_feature_set_free(sets->features);
     inv_feature_set_free(sets->nested);
+    inv_feature_set_free(sets->microcode);
     g_free(sets);
 }
 
@@ -114,6 +117,15 @@ add_model(InvCpuDecoder *decoder, const InvCpuModelEntry *entry)
     inv_feature_set_add_list(sets->features, entry->features);
     sets->nested = inv_feature_set_copy(sets->features);
     inv_feature_set_add_list(sets->nested, entry->with_vmx);
+    sets->microcode = inv_feature_set_copy(sets->features);
+    inv_feature_set_intersect(sets->microcode, decoder->microcode);
+    sets->stem = decoder->sets->len;
+    for (guint i = 0; i < decoder->sets->len && sets->stem == decoder->sets->len; i++) {
+        const ModelSets *before = g_ptr_array_index(decoder->sets, i);
+
+        if (strcmp(before->entry->stem, entry->stem) == 0)
+            sets->stem = i;
+    }
     g_ptr_array_add(decoder->sets, sets);
     g_hash_table_insert(decoder->sets_of, (gpointer)entry, sets);
 }
@@ -138,11 +150,11 @@ inv_cpu_decoder_new(const char *folder, const InvCpuMap *map, const InvCpuModels
         if (g_str_has_prefix(name, "vmx-"))
             inv_feature_set_add(decoder->vmx_parts, name);
     }
-    for (guint i = 0; i < inv_cpu_models_size(models); i++)
-        add_model(decoder, inv_cpu_models_at(models, i));
     if (!inv_table_file_read(x86, "errata.tsv", "vendor\tfamily\tmodel_number\tsteppings\tfeature\twhy", add_erratum, decoder, error) ||
         !inv_table_file_read(x86, "microcode.tsv", "feature\twhy", add_microcode, decoder, error))
         return NULL;
+    for (guint i = 0; i < inv_cpu_models_size(models); i++)
+        add_model(decoder, inv_cpu_models_at(models, i));
     return g_steal_pointer(&decoder);
 }
 
@@ -431,13 +443,16 @@ inv_cpu_seen_from_expansion(const InvCpuDecoder *decoder, const InvJson *reply, 
 typedef struct {
     const ModelSets *sets;
     const InvFeatureSet *base;
-    guint lasting; /* deltas that microcode does not explain */
+    guint lasting;  /* the fewest deltas of its generation that microcode does not explain */
     guint deltas;
-    gboolean signature;
+    guint distance; /* of the signature */
 } Candidate;
 
-static gboolean
-carries_signature(const InvCpuDecoder *decoder, const InvCpuModelEntry *entry, const InvCpuSeen *seen)
+#define OTHER_FAMILY 0x10000u
+
+/* 0: chips of this signature carry the model. */
+static guint
+signature_distance(const InvCpuDecoder *decoder, const InvCpuModelEntry *entry, const InvCpuSeen *seen)
 {
     gboolean carries = entry->family == seen->family && entry->model_number == seen->model_number;
 
@@ -445,7 +460,9 @@ carries_signature(const InvCpuDecoder *decoder, const InvCpuModelEntry *entry, c
     carries = carries || inv_cpu_map_has_signature(decoder->map, entry->stem, seen->vendor, seen->family, seen->model_number, seen->stepping);
     for (const char *const *alias = entry->aliases; *alias && !carries; alias++)
         carries = inv_cpu_map_has_signature(decoder->map, *alias, seen->vendor, seen->family, seen->model_number, seen->stepping);
-    return carries;
+    if (carries)
+        return 0;
+    return entry->family == seen->family ? 1 + (guint)ABS(entry->model_number - (gint64)seen->model_number) : OTHER_FAMILY;
 }
 
 static gboolean
@@ -457,8 +474,8 @@ is_better(const Candidate *a, const Candidate *b)
         return a->deltas < b->deltas;
     if (a->sets->entry->deprecated != b->sets->entry->deprecated)
         return b->sets->entry->deprecated;
-    if (a->signature != b->signature)
-        return a->signature;
+    if (a->distance != b->distance)
+        return a->distance < b->distance;
     return a->sets->entry->version > b->sets->entry->version;
 }
 
@@ -473,37 +490,38 @@ describable(const InvCpuDecoder *decoder, const InvCpuSeen *seen)
     return set;
 }
 
-static Candidate
-candidate(const InvCpuDecoder *decoder, const InvCpuSeen *seen, const InvFeatureSet *target, gboolean nested, const ModelSets *sets)
-{
-    Candidate one = { .sets = sets, .base = nested ? sets->nested : sets->features };
-    g_autoptr(InvFeatureSet) excused = inv_feature_set_difference(one.base, target);
-
-    inv_feature_set_intersect(excused, decoder->microcode);
-    one.deltas = inv_feature_set_distance(one.base, target);
-    one.lasting = one.deltas - inv_feature_set_count(excused);
-    one.signature = carries_signature(decoder, sets->entry, seen);
-    return one;
-}
-
 /* @least: the fewest deltas, whatever else speaks for a model. */
 static Candidate
 choose(const InvCpuDecoder *decoder, const InvCpuSeen *seen, const InvFeatureSet *target, guint *least)
 {
     gboolean nested = seen->vmx_known && inv_feature_set_has(target, "vmx");
+    g_autoptr(InvFeatureSet) microcode = inv_feature_set_copy(target);
+    g_autofree Candidate *all = g_new0(Candidate, decoder->sets->len);
+    g_autofree guint *lasting = g_new(guint, decoder->sets->len);
     Candidate best = { 0 };
 
     *least = G_MAXUINT;
+    inv_feature_set_intersect(microcode, decoder->microcode);
+    memset(lasting, 0xff, decoder->sets->len * sizeof(*lasting));
     for (guint i = 0; i < decoder->sets->len; i++) {
         const ModelSets *sets = g_ptr_array_index(decoder->sets, i);
-        Candidate one;
 
         if (g_strcmp0(sets->entry->vendor, seen->vendor) != 0)
             continue;
-        one = candidate(decoder, seen, target, nested, sets);
-        *least = MIN(*least, one.deltas);
-        if (is_better(&one, &best))
-            best = one;
+        all[i].sets = sets;
+        all[i].base = nested ? sets->nested : sets->features;
+        all[i].deltas = inv_feature_set_distance(all[i].base, target);
+        all[i].distance = signature_distance(decoder, sets->entry, seen);
+        *least = MIN(*least, all[i].deltas);
+        /* Which of microcode's bits a version has says nothing of its generation. */
+        lasting[sets->stem] = MIN(lasting[sets->stem], all[i].deltas - inv_feature_set_distance(sets->microcode, microcode));
+    }
+    for (guint i = 0; i < decoder->sets->len; i++) {
+        if (!all[i].sets)
+            continue;
+        all[i].lasting = lasting[all[i].sets->stem];
+        if (is_better(&all[i], &best))
+            best = all[i];
     }
     return best;
 }

@@ -67,10 +67,11 @@ const char *inv_cpu_broken_reason(const InvCpuDecoder *decoder, const InvCpuSeen
 
 /*
  * The CPU as a model of its own vendor and the features that differ: `require` what it has beyond
- * the model, `disable` what the model has and it has not. Of the models those whose difference is
- * smallest (bits that microcode switches off aside, then with them), of these one that is not
- * deprecated, then one that chips of this signature carry, then the newest version. vmx-* that come
- * along with vmx are not named; nor is any when the source does not say which there are.
+ * the model, `disable` what the model has and it has not. First the generation (all versions of one
+ * model) that differs least, bits aside that microcode switches off; of its versions the one with the
+ * fewest differences; of these one that is not deprecated, then of the closest signature, then the
+ * newest. vmx-* that come along with vmx are not named; nor is any when the source does not say which
+ * there are.
  * VIR_ERR_CONFIG_UNSUPPORTED when no model is of this vendor.
  */
 InvCpu *inv_cpu_describe_seen(const InvCpuDecoder *decoder, const InvCpuSeen *seen, GError **error);
