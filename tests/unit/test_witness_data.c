@@ -135,15 +135,13 @@ enabled_and_disabled_agree(void **state)
     assert_true(inv_feature_set_is_subset(model, enabled));
 }
 
+/* Nothing is left out as broken: the signature is that of QEMU's model, and no chip's. */
 static void
 cpuid_is_described_exactly(void **state)
 {
     g_autoptr(InvFeatureSet) wanted = inv_cpuid_data_features(cpuid, tools.map, tools.names);
-    g_autoptr(InvCpu) cpu = NULL;
+    g_autoptr(InvCpu) cpu = assert_round_trip(&tools, guest, wanted);
 
-    /* A guest: what it shows QEMU gives it, whatever the chips of its signature had broken. */
-    assert_true(inv_feature_set_is_empty(guest->broken));
-    cpu = assert_round_trip(&tools, guest, wanted);
     assert_string_equal(guest->vendor, described->vendor);
     assert_int_equal(guest->family, described->family);
     assert_int_equal(guest->model_number, described->model_number);
