@@ -5,10 +5,11 @@
 
 #include <string.h>
 
-/* What a witness prints around one round, and the words of one line. */
+/* What a witness prints around one round. */
 #define WITNESS_START "INVAR-WITNESS"
 #define WITNESS_END "END"
-#define WITNESS_WORDS 6
+/* A serial line may hold what firmware said before. */
+#define WITNESS_WITHIN (64u * 1024)
 
 const char *
 invar_cpu_format_name(InvarCpuFormat format)
@@ -70,6 +71,12 @@ is_remark(const char *line, gsize length)
     return !length || *line == '#';
 }
 
+static gboolean
+has_witness(const char *text, gsize length)
+{
+    return g_strstr_len(text, (gssize)MIN(length, WITNESS_WITHIN), WITNESS_START) != NULL;
+}
+
 /* A dump of one machine has its first CPU once; other CPUs than the first begin no dump. */
 static gboolean
 begins_dump(const char *line, gsize length)
@@ -106,6 +113,7 @@ static gboolean
 split_cpuid(const char *text, gsize length, InvDocumentVisit visit, gpointer opaque, GError **error)
 {
     const char *at = text, *end = text + length, *line;
+    gboolean rounds = has_witness(text, length);
     Piece piece = { .begin = text, .line = 1 }, previous = { 0 };
     gsize size;
     guint number = 0;
@@ -118,7 +126,7 @@ split_cpuid(const char *text, gsize length, InvDocumentVisit visit, gpointer opa
                 return FALSE;
             piece = (Piece){ .begin = line, .line = number };
         }
-        piece.says = piece.says || !is_remark(line, size);
+        piece.says = piece.says || (!is_remark(line, size) && (!rounds || line_begins(line, size, WITNESS_START)));
         piece.ended = piece.ended || line_begins(line, size, WITNESS_END);
     }
     piece.end = end;
@@ -198,12 +206,15 @@ look_at(const char *text, gsize length)
             line++, size--;
         if (!size || *line == '#')
             continue;
-        return *line == '<'                    ? INVAR_CPU_FORMAT_CPU
-               : *line == '{' || *line == '['  ? INVAR_CPU_FORMAT_QMP
-               : is_dump_line(line, size)      ? INVAR_CPU_FORMAT_CPUID
-                                               : INVAR_CPU_FORMAT_AUTO;
+        if (*line == '<')
+            return INVAR_CPU_FORMAT_CPU;
+        if (*line == '{' || *line == '[')
+            return INVAR_CPU_FORMAT_QMP;
+        if (is_dump_line(line, size))
+            return INVAR_CPU_FORMAT_CPUID;
+        break;
     }
-    return INVAR_CPU_FORMAT_AUTO;
+    return has_witness(text, length) ? INVAR_CPU_FORMAT_CPUID : INVAR_CPU_FORMAT_AUTO;
 }
 
 static gboolean
@@ -242,6 +253,8 @@ inv_input_split(const char *text, gsize length, InvarCpuFormat format, InvDocume
     static const char mark[] = "\xef\xbb\xbf"; /* UTF-8's byte order mark, which some editors write */
     InvarCpuFormat seen;
 
+    /* As good as any for a text of no bytes. */
+    text = text ? text : "";
     if (!check_text(text, length, error))
         return FALSE;
     if (length >= strlen(mark) && memcmp(text, mark, strlen(mark)) == 0) {
@@ -267,69 +280,4 @@ inv_input_split(const char *text, gsize length, InvarCpuFormat format, InvDocume
         break;
     }
     return inv_error_set(error, VIR_ERR_INVALID_ARG, "'%s' is not a document", invar_cpu_format_name(format));
-}
-
-/* "00000007 00000000 00000000 …": leaf, subleaf, eax, ebx, ecx, edx. */
-static gboolean
-witness_line(const char *line, InvCpuidLeaf *leaf)
-{
-    g_auto(GStrv) words = g_strsplit(line, " ", WITNESS_WORDS + 1);
-    guint32 *const numbers[WITNESS_WORDS] = { &leaf->leaf, &leaf->subleaf, &leaf->regs[0], &leaf->regs[1], &leaf->regs[2], &leaf->regs[3] };
-
-    if (g_strv_length(words) != WITNESS_WORDS)
-        return FALSE;
-    for (guint i = 0; i < WITNESS_WORDS; i++) {
-        guint64 number;
-
-        if (strlen(words[i]) != 8 || !g_ascii_string_to_unsigned(words[i], 16, 0, G_MAXUINT32, &number, NULL))
-            return FALSE;
-        *numbers[i] = (guint32)number;
-    }
-    return TRUE;
-}
-
-static InvCpuidData *
-read_witness(const char *text, gsize length, GError **error)
-{
-    g_autoptr(InvCpuidData) data = inv_cpuid_data_new();
-    const char *at = text, *line;
-    guint number = 0;
-    gsize size;
-
-    while (next_line(&at, text + length, &line, &size)) {
-        g_autofree char *copy = g_strstrip(g_strndup(line, size));
-        InvCpuidLeaf leaf;
-
-        number++;
-        if (!*copy || *copy == '#' || g_str_has_prefix(copy, WITNESS_START))
-            continue;
-        if (strcmp(copy, WITNESS_END) == 0)
-            return g_steal_pointer(&data);
-        if (!witness_line(copy, &leaf)) {
-            inv_error_set(error, VIR_ERR_INVALID_ARG, "line %u: '%.80s' is not a line of the witness: six words of eight hexadecimal digits; is it cut off?",
-                          number, copy);
-            return NULL;
-        }
-        if (!inv_cpuid_data_add(data, &leaf, error)) {
-            g_prefix_error(error, "line %u: ", number);
-            return NULL;
-        }
-    }
-    return g_steal_pointer(&data);
-}
-
-InvCpuidData *
-inv_input_read_cpuid(const char *text, gsize length, GError **error)
-{
-    const char *at = text, *line;
-    gsize size;
-
-    while (next_line(&at, text + length, &line, &size)) {
-        if (is_remark(line, size))
-            continue;
-        if (line_begins(line, size, "CPU") || line_begins(line, size, "0x") || line_begins(line, size, "MSR"))
-            return inv_cpuid_data_parse(text, length, error);
-        return read_witness(text, length, error);
-    }
-    return inv_cpuid_data_parse(text, length, error);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "cpu_driver/cpuid_data.h"
 #include "cpu_driver/invar-cpu.h"
 
 #include <glib.h>
@@ -38,11 +37,5 @@ gboolean inv_input_split_xml(const char *text, gsize length, InvarCpuFormat form
 
 /* The name of the element that stands for @format, or NULL. */
 const char *inv_input_element(InvarCpuFormat format);
-
-/*
- * A dump of CPUID: of `cpuid -r`, or the lines of six hexadecimal words that Invar's witness guest prints.
- * Errors as of inv_cpuid_data_parse().
- */
-InvCpuidData *inv_input_read_cpuid(const char *text, gsize length, GError **error);
 
 G_END_DECLS

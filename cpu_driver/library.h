@@ -79,7 +79,7 @@ const InvCpuDescription *inv_library_description(const InvarCpu *cpu, GError **e
  * the dictionary does not know.
  */
 InvarCpu *inv_library_cpu_of_document(InvarCpuContext *context, InvarCpuFormat format, const char *arch, InvCpu *document, GError **error);
-InvarCpu *inv_library_cpu_of_seen(InvarCpuContext *context, InvarCpuFormat format, InvCpuSeen *seen, GError **error);
+InvarCpu *inv_library_cpu_of_seen(InvarCpuContext *context, InvarCpuFormat format, const char *arch, InvCpuSeen *seen, GError **error);
 
 /* @error is what a call has set: its text goes to *@text (NULL: nowhere), its code becomes the result. Frees @error. */
 InvarCpuStatus inv_library_fail(GError *error, char **text);

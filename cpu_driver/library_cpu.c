@@ -206,16 +206,17 @@ take_model(InvarCpu *cpu, GError **error)
     const InvCpu *document = cpu->document;
     const InvCpuModelEntry *entry = document->model ? inv_cpu_models_find(cpu->dictionary->models, document->model) : NULL;
     gboolean custom = document->mode == INV_CPU_MODE_UNSET || document->mode == INV_CPU_MODE_CUSTOM;
+    gboolean whole = cpu->format == INVAR_CPU_FORMAT_QMP; /* QEMU itself named every feature */
 
     if (custom && !document->model)
         return inv_error_set(error, VIR_ERR_XML_ERROR,
                              "the <cpu> has no <model>: its CPU is the machine type's default, which only QEMU knows; name a model");
-    cpu->follows_host = !custom || g_strcmp0(document->model, "host") == 0 || g_strcmp0(document->model, "max") == 0;
+    cpu->follows_host = !whole && (!custom || g_strcmp0(document->model, "host") == 0 || g_strcmp0(document->model, "max") == 0);
     if (document->vendor && !check_vendor(document->vendor, error))
         return FALSE;
     if (entry)
         take_entry(cpu, entry);
-    else if (document->model && !cpu->follows_host && inv_cpu_models_size(cpu->dictionary->models))
+    else if (document->model && !cpu->follows_host && !whole && inv_cpu_models_size(cpu->dictionary->models))
         return unknown_model(cpu, document->model, error);
     else if (!cpu->follows_host && document->model)
         cpu->model = g_strdup(document->model);
@@ -225,7 +226,7 @@ take_model(InvarCpu *cpu, GError **error)
     if (cpu->follows_host)
         inv_library_cpu_note(cpu, "it follows its host (%s): what it has is the host's to say, and only the features that it names are listed",
                              custom ? document->model : inv_cpu_mode_to_string(document->mode));
-    else if (!entry)
+    else if (!entry && !whole)
         inv_library_cpu_note(cpu, "of models of %s only QEMU knows the features: only those that are named are listed", cpu->arch);
     if (cpu->dictionary->has_features)
         cpu->features = inv_cpu_expand(cpu->dictionary->decoder, document, TRUE, error);
@@ -258,31 +259,28 @@ inv_library_cpu_of_document(InvarCpuContext *context, InvarCpuFormat format, con
     g_autoptr(InvCpu) mine = document;
     const InvDictionary *dictionary = inv_library_dictionary(context, arch, error);
     g_autoptr(InvarCpu) cpu = NULL;
-    char *before;
 
     if (!dictionary)
         return NULL;
     cpu = inv_library_cpu_new(context, dictionary, format, arch);
     cpu->document = g_steal_pointer(&mine);
-    /* @arch may be the document's own. */
-    before = cpu->document->arch;
-    cpu->document->arch = g_strdup(arch);
-    g_free(before);
+    g_free(cpu->document->arch);
+    cpu->document->arch = g_strdup(cpu->arch);
     if (!spell_features(cpu, error) || !take_model(cpu, error) || !take_signature(cpu, error))
         return NULL;
     return g_steal_pointer(&cpu);
 }
 
 InvarCpu *
-inv_library_cpu_of_seen(InvarCpuContext *context, InvarCpuFormat format, InvCpuSeen *seen, GError **error)
+inv_library_cpu_of_seen(InvarCpuContext *context, InvarCpuFormat format, const char *arch, InvCpuSeen *seen, GError **error)
 {
     g_autoptr(InvCpuSeen) mine = seen;
-    const InvDictionary *dictionary = inv_library_dictionary(context, "x86_64", error);
+    const InvDictionary *dictionary = inv_library_dictionary(context, arch, error);
     g_autoptr(InvarCpu) cpu = NULL;
 
     if (!dictionary)
         return NULL;
-    cpu = inv_library_cpu_new(context, dictionary, format, "x86_64");
+    cpu = inv_library_cpu_new(context, dictionary, format, arch);
     cpu->seen = g_steal_pointer(&mine);
     cpu->document = inv_cpu_describe_seen(dictionary->decoder, seen, error);
     if (!cpu->document)

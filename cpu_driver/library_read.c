@@ -153,11 +153,11 @@ has_msrs(const InvCpuidData *data, const InvCpuMap *map)
 }
 
 static InvarCpu *
-cpu_of_cpuid(InvarCpuContext *context, InvarCpuFormat format, const InvCpuidData *data, GError **error)
+cpu_of_cpuid(InvarCpuContext *context, InvarCpuFormat format, const char *arch, const InvCpuidData *data, GError **error)
 {
-    const InvDictionary *dictionary = inv_library_dictionary(context, "x86_64", error);
+    const InvDictionary *dictionary = inv_library_dictionary(context, arch, error);
     InvCpuSeen *seen = dictionary ? inv_cpu_seen_from_cpuid(dictionary->decoder, data, error) : NULL;
-    g_autoptr(InvarCpu) cpu = seen ? inv_library_cpu_of_seen(context, format, seen, error) : NULL;
+    g_autoptr(InvarCpu) cpu = seen ? inv_library_cpu_of_seen(context, format, arch, seen, error) : NULL;
 
     if (!cpu)
         return NULL;
@@ -170,10 +170,12 @@ cpu_of_cpuid(InvarCpuContext *context, InvarCpuFormat format, const InvCpuidData
 static InvarCpu *
 read_cpuid(const Reading *reading, const InvDocument *document, GError **error)
 {
-    g_autoptr(InvCpuidData) data = document->format == INVAR_CPU_FORMAT_CPUDATA ? inv_cpuid_data_parse(document->text, document->length, error)
-                                                                                : inv_input_read_cpuid(document->text, document->length, error);
+    g_autoptr(InvCpuidData) data = inv_cpuid_data_parse(document->text, document->length, error);
 
-    return data ? cpu_of_cpuid(reading->context, document->format, data, error) : NULL;
+    /* No other processor has CPUID; a caller may know that this one runs guests of 32 bits only. */
+    const char *arch = g_strcmp0(reading->default_arch, "i686") == 0 ? "i686" : "x86_64";
+
+    return data ? cpu_of_cpuid(reading->context, document->format, arch, data, error) : NULL;
 }
 
 /* The part of a reply that @name says; the document itself may be that part. */
@@ -214,14 +216,13 @@ find_props(const InvJson *json, const char **model)
 static const char *
 guess_arch(const Reading *reading, const InvJson *props, const char *model, GError **error)
 {
-    const char *vendor = inv_json_get_string(props, "vendor");
     const InvDictionary *s390x = inv_library_dictionary(reading->context, "s390x", error);
 
     if (!s390x)
         return NULL;
     if (reading->default_arch)
         return reading->default_arch;
-    if (vendor && inv_json_get(props, "family"))
+    if (inv_json_get(props, "vendor") || inv_json_get(props, "family"))
         return "x86_64";
     if (model && inv_cpu_models_find(s390x->models, model))
         return "s390x";
@@ -235,10 +236,11 @@ guess_arch(const Reading *reading, const InvJson *props, const char *model, GErr
     return NULL;
 }
 
-/* Elsewhere than on x86 QEMU's answer is all that is known. */
+/* Elsewhere than on x86 QEMU's answer is all that is known: its model, where the map has that, and what differs. */
 static InvarCpu *
-cpu_of_props(const Reading *reading, const char *arch, const InvJson *props, const char *model, GError **error)
+cpu_of_props(const Reading *reading, const InvDictionary *dictionary, const char *arch, const InvJson *props, const char *model, GError **error)
 {
+    const InvCpuModelEntry *entry = model ? inv_cpu_models_find(dictionary->models, model) : NULL;
     g_autoptr(InvCpu) document = inv_cpu_new();
 
     document->mode = INV_CPU_MODE_CUSTOM;
@@ -254,7 +256,7 @@ cpu_of_props(const Reading *reading, const char *arch, const InvJson *props, con
         InvCpuFeature *feature;
         gboolean on;
 
-        if (!name || !*name || !inv_json_boolean(value, &on))
+        if (!name || !*name || !inv_json_boolean(value, &on) || (entry && g_strv_contains(entry->features, name) == on))
             continue;
         feature = g_new0(InvCpuFeature, 1);
         feature->name = g_strdup(name);
@@ -274,9 +276,9 @@ cpu_of_expansion(const Reading *reading, const InvJson *props, const char *model
     if (!dictionary)
         return NULL;
     if (!dictionary->has_features)
-        return cpu_of_props(reading, arch, props, model, error);
+        return cpu_of_props(reading, dictionary, arch, props, model, error);
     seen = inv_cpu_seen_from_expansion(dictionary->decoder, props, error);
-    return seen ? inv_library_cpu_of_seen(reading->context, INVAR_CPU_FORMAT_QMP, seen, error) : NULL;
+    return seen ? inv_library_cpu_of_seen(reading->context, INVAR_CPU_FORMAT_QMP, arch, seen, error) : NULL;
 }
 
 static gboolean
@@ -355,9 +357,8 @@ check_something(const Reading *reading, GError **error)
 {
     if (reading->cpus || reading->status != INVAR_CPU_OK)
         return TRUE;
-    if (reading->refusal)
-        return inv_error_set(error, VIR_ERR_INVALID_ARG, "QEMU answered with an error, which describes no CPU: %.200s", reading->refusal);
-    return inv_error_set(error, VIR_ERR_INVALID_ARG, "of %u JSON documents none is a reply to query-cpu-model-expansion", reading->others);
+    return inv_error_set(error, VIR_ERR_INVALID_ARG, "of %u JSON documents none is a reply to query-cpu-model-expansion%s%.200s", reading->others,
+                         reading->refusal ? "; QEMU answered with an error: " : "", reading->refusal ? reading->refusal : "");
 }
 
 static InvarCpuStatus
@@ -414,7 +415,7 @@ invar_cpu_read_host(InvarCpuContext *context, InvarCpu **cpu, char **error)
     GError *fault = NULL;
 
     if (data)
-        *cpu = cpu_of_cpuid(context, INVAR_CPU_FORMAT_HOST, data, &fault);
+        *cpu = cpu_of_cpuid(context, INVAR_CPU_FORMAT_HOST, "x86_64", data, &fault);
     else
         inv_error_set(&fault, VIR_ERR_NO_SUPPORT, "reading this machine's CPU without QEMU is not supported on its architecture; give QEMU's expansion");
     if (data && *cpu)
