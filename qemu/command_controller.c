@@ -143,7 +143,7 @@ sata_controller(InvCommandBuilder *builder, const InvDevice *device, const char 
     if (!builder->root_bus)
         return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s needs PCI, which machine type '%s' does not have", what,
                              builder->machine);
-    properties = inv_command_new_device(builder, device, "ahci", what, error);
+    properties = inv_command_new_device(builder, device, "ich9-ahci", what, error);
     return properties && inv_command_add_device(builder, properties, what, error);
 }
 
