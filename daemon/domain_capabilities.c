@@ -5,6 +5,8 @@
 
 #include "daemon/domain_capabilities.h"
 
+#include "daemon/device_capabilities.h"
+#include "daemon/firmware.h"
 #include "daemon/guest_arch.h"
 #include "daemon/host.h"
 #include "daemon/host_cpu.h"
@@ -96,6 +98,7 @@ inv_domain_capabilities_watch(InvEmulators *emulators, const char *emulatorbin, 
     if (!emulator)
         return FALSE;
     inv_emulators_watch(emulators, inv_emulator_path(emulator), freshness);
+    inv_firmware_watch(NULL, freshness);
     return TRUE;
 }
 
@@ -104,54 +107,6 @@ ask_cpu_facts(Target *target, gboolean expansions, gint64 end, GError **error)
 {
     return inv_emulator_cpu_facts(target->emulator, target->accelerator, target->machine->name, expansions, remaining_ms(end),
                                   &target->facts, error);
-}
-
-static gboolean
-has_any(const Target *target, const char *const *types)
-{
-    for (; *types; types++) {
-        if (inv_emulator_has_device(target->emulator, *types))
-            return TRUE;
-    }
-    return FALSE;
-}
-
-static void
-open_supported(InvXmlOut *out, const char *element, gboolean supported)
-{
-    inv_xml_out_open(out, element);
-    inv_xml_out_attribute(out, "supported", supported ? "yes" : "no");
-}
-
-static void
-write_supported(InvXmlOut *out, const char *element, gboolean supported)
-{
-    open_supported(out, element, supported);
-    inv_xml_out_close(out);
-}
-
-static void
-write_enum(InvXmlOut *out, const char *name, const char *const *values)
-{
-    inv_xml_out_open(out, "enum");
-    inv_xml_out_attribute(out, "name", name);
-    for (; *values; values++)
-        inv_xml_out_element(out, "value", *values);
-    inv_xml_out_close(out);
-}
-
-#define WRITE_ENUM(out, name, ...) write_enum(out, name, (const char *const[]){ __VA_ARGS__, NULL })
-
-static void
-write_os(InvXmlOut *out)
-{
-    open_supported(out, "os", TRUE);
-    open_supported(out, "loader", TRUE);
-    WRITE_ENUM(out, "type", "rom", "pflash");
-    WRITE_ENUM(out, "readonly", "yes", "no");
-    WRITE_ENUM(out, "secure", "no");
-    inv_xml_out_close(out);
-    inv_xml_out_close(out);
 }
 
 static void
@@ -167,7 +122,7 @@ write_follower_mode(InvXmlOut *out, const char *mode, const char *enum_name, gbo
 {
     open_mode(out, mode, supported);
     if (supported)
-        WRITE_ENUM(out, enum_name, "on", "off");
+        inv_device_capabilities_write_enum(out, enum_name, (const char *const[]){ "on", "off", NULL });
     inv_xml_out_close(out);
 }
 
@@ -293,122 +248,6 @@ write_cpu(InvXmlOut *out, const Target *target, gboolean blockers)
     inv_xml_out_close(out);
 }
 
-/* What depends on a device of QEMU: the word of the XML, and the QOM types of which one must be there. */
-typedef struct {
-    const char *value;
-    const char *types[4];
-} DeviceValue;
-
-static const DeviceValue video_models[] = {
-    { "vga", { "VGA" } },
-    { "cirrus", { "cirrus-vga" } },
-    { "qxl", { "qxl-vga", "qxl" } },
-    { "virtio", { "virtio-vga", "virtio-gpu-pci", "virtio-gpu-ccw" } },
-    { "bochs", { "bochs-display" } },
-    { "ramfb", { "ramfb" } },
-};
-
-static const char *const virtio_blk[] = { "virtio-blk-pci", "virtio-blk-ccw", "virtio-blk-device", NULL };
-static const char *const virtio_rng[] = { "virtio-rng-pci", "virtio-rng-ccw", "virtio-rng-device", NULL };
-static const char *const virtio_serial[] = { "virtio-serial-pci", "virtio-serial-ccw", "virtio-serial-device", NULL };
-
-/* i440fx and isapc have IDE on board; every other machine type that Invar knows has none. */
-static gboolean
-has_ide(const Target *target)
-{
-    const char *name = target->machine->name;
-
-    return inv_guest_arch_is_x86(inv_emulator_arch(target->emulator)) &&
-           (g_str_has_prefix(name, "pc-i440fx-") || g_str_equal(name, "isapc")) &&
-           inv_emulator_has_device(target->emulator, "ide-hd");
-}
-
-static gboolean
-has_sata(const Target *target)
-{
-    return g_str_has_prefix(target->machine->name, "pc-") && inv_emulator_has_device(target->emulator, "ich9-ahci") &&
-           inv_emulator_has_device(target->emulator, "ide-hd");
-}
-
-static void
-write_disk(InvXmlOut *out, const Target *target)
-{
-    const char *buses[4] = { NULL };
-    guint n = 0;
-
-    if (has_ide(target))
-        buses[n++] = "ide";
-    if (has_any(target, virtio_blk))
-        buses[n++] = "virtio";
-    if (has_sata(target))
-        buses[n++] = "sata";
-    open_supported(out, "disk", n > 0);
-    if (n) {
-        WRITE_ENUM(out, "diskDevice", "disk", "cdrom");
-        write_enum(out, "bus", buses);
-    }
-    inv_xml_out_close(out);
-}
-
-static void
-write_video(InvXmlOut *out, const Target *target)
-{
-    const char *models[G_N_ELEMENTS(video_models) + 2] = { NULL };
-    guint n = 0;
-
-    for (gsize i = 0; i < G_N_ELEMENTS(video_models); i++) {
-        if (has_any(target, video_models[i].types))
-            models[n++] = video_models[i].value;
-    }
-    models[n] = "none";
-    open_supported(out, "video", TRUE);
-    write_enum(out, "modelType", models);
-    inv_xml_out_close(out);
-}
-
-static void
-write_devices(InvXmlOut *out, const Target *target)
-{
-    gboolean rng = has_any(target, virtio_rng);
-    gboolean channel = has_any(target, virtio_serial);
-
-    inv_xml_out_open(out, "devices");
-    write_disk(out, target);
-    open_supported(out, "graphics", TRUE);
-    WRITE_ENUM(out, "type", "vnc");
-    inv_xml_out_close(out);
-    write_video(out, target);
-    write_supported(out, "hostdev", FALSE);
-    open_supported(out, "rng", rng);
-    if (rng) {
-        WRITE_ENUM(out, "model", "virtio");
-        WRITE_ENUM(out, "backendModel", "random");
-    }
-    inv_xml_out_close(out);
-    write_supported(out, "filesystem", FALSE);
-    write_supported(out, "tpm", FALSE);
-    write_supported(out, "redirdev", FALSE);
-    open_supported(out, "channel", channel);
-    if (channel)
-        WRITE_ENUM(out, "type", "pty", "unix");
-    inv_xml_out_close(out);
-    inv_xml_out_close(out);
-}
-
-/* Elements below <features>, <memoryBacking> and the like that Invar keeps and does not yet start are said to be so. */
-static void
-write_features(InvXmlOut *out)
-{
-    static const char *const names[] = {
-        "gic", "vmcoreinfo", "genid", "backingStoreInput", "backup", "sev", "sgx", "hyperv",
-    };
-
-    inv_xml_out_open(out, "features");
-    for (gsize i = 0; i < G_N_ELEMENTS(names); i++)
-        write_supported(out, names[i], FALSE);
-    inv_xml_out_close(out);
-}
-
 char *
 inv_domain_capabilities_format_full(InvEmulators *emulators, const char *emulatorbin, const char *arch, const char *machine,
                                     const char *virttype, gboolean blockers, guint deadline_ms, GError **error)
@@ -439,13 +278,10 @@ inv_domain_capabilities_format_full(InvEmulators *emulators, const char *emulato
         inv_xml_out_attribute_uint(out, "max", target.machine->max_cpus);
         inv_xml_out_close(out);
     }
-    write_supported(out, "iothreads", FALSE);
-    write_os(out);
+    inv_device_capabilities_write_os(out, target.emulator, target.machine);
     if (!cpu_error)
         write_cpu(out, &target, blockers);
-    write_supported(out, "memoryBacking", FALSE);
-    write_devices(out, &target);
-    write_features(out);
+    inv_device_capabilities_write(out, target.emulator, target.machine);
     inv_xml_out_close(out);
     return inv_xml_out_finish(out);
 }

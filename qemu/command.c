@@ -54,18 +54,12 @@ inv_command_escape(const char *text)
 char *
 inv_command_virtio(const InvCommandBuilder *builder, const char *name, const char *what, GError **error)
 {
-    static const char *const suffixes[] = {
-        [INV_TRANSPORT_PCI] = "pci",
-        [INV_TRANSPORT_MMIO] = "device",
-        [INV_TRANSPORT_CCW] = "ccw",
-    };
+    char *driver = inv_board_virtio(inv_board_parts(builder->board), name);
 
-    if (builder->transport == INV_TRANSPORT_NONE) {
+    if (!driver)
         inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s needs a bus for virtio, and machine type '%s' has none that Invar "
                       "knows", what, builder->machine);
-        return NULL;
-    }
-    return g_strdup_printf("%s-%s", name, suffixes[builder->transport]);
+    return driver;
 }
 
 const char *
@@ -542,26 +536,13 @@ check_domain(const InvCommandBuilder *builder, GError **error)
 static void
 settle_board(InvCommandBuilder *builder)
 {
-    static const struct {
-        InvTransport transport;
-        const char *root_bus;
-    } boards[] = {
-        [INV_BOARD_OTHER] = { INV_TRANSPORT_NONE, NULL },
-        [INV_BOARD_I440FX] = { INV_TRANSPORT_PCI, "pci.0" },
-        [INV_BOARD_Q35] = { INV_TRANSPORT_PCI, "pcie.0" },
-        [INV_BOARD_ISAPC] = { INV_TRANSPORT_NONE, NULL },
-        [INV_BOARD_MICROVM] = { INV_TRANSPORT_MMIO, NULL },
-        [INV_BOARD_ARM_VIRT] = { INV_TRANSPORT_PCI, "pcie.0" },
-        [INV_BOARD_RISCV_VIRT] = { INV_TRANSPORT_PCI, "pcie.0" },
-        [INV_BOARD_LOONGARCH_VIRT] = { INV_TRANSPORT_PCI, "pcie.0" },
-        [INV_BOARD_PSERIES] = { INV_TRANSPORT_PCI, "pci.0" },
-        [INV_BOARD_S390] = { INV_TRANSPORT_CCW, NULL },
-    };
+    const InvBoardParts *parts;
 
     builder->machine = builder->context->machine ? builder->context->machine->name : builder->domain->os.machine;
     builder->board = inv_command_board(builder->domain->os.arch, builder->machine);
-    builder->transport = boards[builder->board].transport;
-    builder->root_bus = boards[builder->board].root_bus;
+    parts = inv_board_parts(builder->board);
+    builder->transport = parts->transport;
+    builder->root_bus = parts->root_bus;
 }
 
 char **

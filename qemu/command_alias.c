@@ -5,44 +5,6 @@
 
 #define USER_PREFIX "ua-"
 
-static gboolean
-is_machine(const char *machine, const char *name)
-{
-    gsize length = strlen(name);
-
-    return machine && strncmp(machine, name, length) == 0 && (machine[length] == '\0' || machine[length] == '-');
-}
-
-InvBoard
-inv_command_board(const char *arch, const char *machine)
-{
-    static const struct {
-        const char *arch;    /* a prefix */
-        const char *machine; /* the name up to its version */
-        InvBoard board;
-    } boards[] = {
-        { "x86_64", "microvm", INV_BOARD_MICROVM },
-        { "x86_64", "isapc", INV_BOARD_ISAPC },
-        { "x86_64", "q35", INV_BOARD_Q35 },
-        { "x86_64", "pc-q35", INV_BOARD_Q35 },
-        { "x86_64", "pc", INV_BOARD_I440FX },
-        { "aarch64", "virt", INV_BOARD_ARM_VIRT },
-        { "arm", "virt", INV_BOARD_ARM_VIRT },
-        { "riscv", "virt", INV_BOARD_RISCV_VIRT },
-        { "loongarch64", "virt", INV_BOARD_LOONGARCH_VIRT },
-        { "ppc64", "pseries", INV_BOARD_PSERIES },
-        { "s390x", "s390-ccw-virtio", INV_BOARD_S390 },
-    };
-
-    if (g_strcmp0(arch, "i686") == 0)
-        arch = "x86_64";
-    for (gsize i = 0; arch && i < G_N_ELEMENTS(boards); i++) {
-        if (g_str_has_prefix(arch, boards[i].arch) && is_machine(machine, boards[i].machine))
-            return boards[i].board;
-    }
-    return INV_BOARD_OTHER;
-}
-
 /* "vdc" → 2: libvirt numbers a virtio disk by its target. */
 static guint
 target_number(const char *target)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "qemu/board.h"
 #include "qemu/command.h"
 #include "util/error.h"
 #include "util/json.h"
@@ -8,28 +9,6 @@
 G_BEGIN_DECLS
 
 /* Internal to qemu/command*.c: a command line that is being put together. */
-
-/* How the machine's virtio devices are attached. */
-typedef enum {
-    INV_TRANSPORT_NONE,
-    INV_TRANSPORT_PCI,
-    INV_TRANSPORT_MMIO, /* microvm */
-    INV_TRANSPORT_CCW,  /* s390x */
-} InvTransport;
-
-/* What comes with the machine type and is not to be made by -device. */
-typedef enum {
-    INV_BOARD_OTHER,
-    INV_BOARD_I440FX,
-    INV_BOARD_Q35,
-    INV_BOARD_ISAPC,
-    INV_BOARD_MICROVM,
-    INV_BOARD_ARM_VIRT,
-    INV_BOARD_RISCV_VIRT,
-    INV_BOARD_LOONGARCH_VIRT,
-    INV_BOARD_PSERIES,
-    INV_BOARD_S390,
-} InvBoard;
 
 typedef struct {
     const InvDomain *domain;
@@ -75,7 +54,6 @@ gboolean inv_command_unsupported(GError **error, const char *what, const char *v
 
 /* The aliases of all devices, NULL-terminated; owned by the caller (command_alias.c). */
 char **inv_command_aliases(const InvDomain *domain, InvBoard board);
-InvBoard inv_command_board(const char *arch, const char *machine);
 
 /* Each adds what the device needs. */
 gboolean inv_command_firmware(InvCommandBuilder *builder, GError **error);

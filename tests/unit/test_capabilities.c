@@ -30,7 +30,8 @@ struct InvEmulators {
     gboolean hardware_known;
 };
 
-static const char *const x86_devices[] = { "virtio-blk-pci", "virtio-rng-pci", "ide-hd", "ich9-ahci", "VGA", "qxl-vga", NULL };
+static const char *const x86_devices[] = { "virtio-blk-pci", "virtio-rng-pci", "ide-hd", "ich9-ahci", "VGA", "qxl-vga",
+                                          "ramfb", "floppy", "virtio-gpu-device", "virtio-scsi-device", "scsi-hd", "virtio-gpu-pci", NULL };
 static InvEmulator x86 = { "/usr/bin/qemu-system-<x86>", "x86_64", TRUE, x86_devices };
 static InvEmulator avr = { "/usr/bin/qemu-system-avr", "avr", TRUE, (const char *const[]){ NULL } };
 static InvEmulators emulators;
@@ -39,6 +40,8 @@ static InvMachine machines[] = {
     { .name = (char *)"none", .max_cpus = 1 },
     { .name = (char *)"pc-i440fx-7.2", .alias = (char *)"pc", .max_cpus = 255 },
     { .name = (char *)"pc-q35-7.2", .alias = (char *)"q35", .is_default = TRUE, .max_cpus = 288 },
+    { .name = (char *)"microvm", .max_cpus = 288 },
+    { .name = (char *)"isapc", .max_cpus = 1 },
     { .name = (char *)"pc-i440fx-1.4", .deprecated = TRUE, .max_cpus = 255 },
 };
 
@@ -130,6 +133,12 @@ const char *
 inv_emulator_arch(const InvEmulator *emulator)
 {
     return emulator->arch;
+}
+
+guint
+inv_emulator_version(const InvEmulator *emulator)
+{
+    return 7002000;
 }
 
 gboolean
@@ -287,7 +296,7 @@ static const CapabilitiesCase capabilities_cases[] = {
     { .name = "KVM is not listed where it does not", .path = GUEST "/arch/domain/@type", .expected = "qemu" },
     { .name = "a guest per architecture of libvirt's", .path = GUEST "/arch/@name", .expected = "x86_64" },
     { .name = "the default machine first, aliases behind", .path = GUEST "/arch/machine",
-      .expected = "pc-q35-7.2 q35 pc-i440fx-7.2 pc pc-i440fx-1.4" },
+      .expected = "pc-q35-7.2 q35 pc-i440fx-7.2 pc microvm isapc pc-i440fx-1.4" },
     { .name = "aliases say what they mean", .path = GUEST "/arch/machine/@canonical", .expected = "pc-q35-7.2 pc-i440fx-7.2" },
     { .name = "deprecated machines", .path = GUEST "/arch/machine[@deprecated='yes']", .expected = "pc-i440fx-1.4" },
     { .name = "a path is escaped", .path = GUEST "/arch/emulator", .expected = "/usr/bin/qemu-system-<x86>" },
@@ -350,9 +359,25 @@ static const DomainCase domain_cases[] = {
     { .name = "canonical models", .arch = "x86_64", .blockers = TRUE, .path = CPU_MODE "/model[.='Tiny']/@canonical",
       .expected = "Tiny-v1" },
     { .name = "q35 has no IDE", .arch = "x86_64", .path = DEVICE "disk/enum[@name='bus']/value", .expected = "virtio sata" },
-    { .name = "i440fx has IDE", .arch = "x86_64", .machine = "pc", .path = DEVICE "disk/enum[@name='bus']/value",
-      .expected = "ide virtio sata" },
-    { .name = "only the video that this QEMU has", .arch = "x86_64", .path = DEVICE "video/enum/value", .expected = "vga qxl none" },
+    { .name = "i440fx has IDE and a floppy controller", .arch = "x86_64", .machine = "pc", .path = DEVICE "disk/enum[@name='bus']/value",
+      .expected = "ide fdc virtio sata" },
+    { .name = "microvm has no PCI", .arch = "x86_64", .machine = "microvm", .path = DEVICE "disk/enum[@name='bus']/value",
+      .expected = "scsi" },
+    { .name = "isapc has no virtio", .arch = "x86_64", .machine = "isapc", .path = DEVICE "disk/enum[@name='bus']/value",
+      .expected = "ide fdc" },
+    { .name = "floppies only where there is a controller", .arch = "x86_64", .path = DEVICE "disk/enum[@name='diskDevice']/value",
+      .expected = "disk cdrom" },
+    { .name = "floppies on i440fx", .arch = "x86_64", .machine = "pc", .path = DEVICE "disk/enum[@name='diskDevice']/value",
+      .expected = "disk cdrom floppy" },
+    { .name = "only the video that this QEMU has", .arch = "x86_64", .path = DEVICE "video/enum/value", .expected = "vga qxl none ramfb" },
+    { .name = "only the video that the board takes", .arch = "x86_64", .machine = "microvm", .path = DEVICE "video/enum/value",
+      .expected = "virtio none ramfb" },
+    { .name = "no video on isapc", .arch = "x86_64", .machine = "isapc", .path = DEVICE "video/enum/value", .expected = "none" },
+    { .name = "flash on q35", .arch = "x86_64", .path = "/domainCapabilities/os/loader/enum[@name='type']/value", .expected = "rom pflash" },
+    { .name = "no flash on microvm", .arch = "x86_64", .machine = "microvm",
+      .path = "/domainCapabilities/os/loader/enum[@name='type']/value", .expected = "rom" },
+    { .name = "no rng without a bus for it", .arch = "x86_64", .machine = "isapc", .path = DEVICE "rng/@supported", .expected = "no" },
+    { .name = "rng", .arch = "x86_64", .path = DEVICE "rng/enum[@name='model']/value", .expected = "virtio" },
     { .name = "no channel without virtio-serial", .arch = "x86_64", .path = DEVICE "channel/@supported", .expected = "no" },
     { .name = "unknown architecture", .arch = "x86-64", .code = VIR_ERR_INVALID_ARG, .message = "did you mean 'x86_64'?" },
     { .name = "unknown virttype", .arch = "x86_64", .virttype = "xen", .code = VIR_ERR_INVALID_ARG, .message = "'xen'" },
