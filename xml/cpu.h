@@ -137,6 +137,12 @@ InvCpu *inv_cpu_parse_node(xmlNodePtr node, GError **error);
 /* Parses a document whose root is <cpu>. */
 InvCpu *inv_cpu_parse(const char *xml, GError **error);
 
+/*
+ * The document against @schema, the path of an RNG file (schemas/invar-cpu-document.rng):
+ * VIR_ERR_XML_INVALID_SCHEMA names line and element, VIR_ERR_XML_ERROR what is no XML.
+ */
+gboolean inv_cpu_validate_schema(const char *xml, const char *schema, GError **error);
+
 /* A new element, owned by the caller: `source` with every known part brought up to date. */
 xmlNodePtr inv_cpu_format_node(const InvCpu *cpu);
 /* The same as text, indented, with a final newline. */

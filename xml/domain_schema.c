@@ -68,11 +68,11 @@ load_schema(const char *path, GError **error)
     return schema;
 }
 
-gboolean
-inv_domain_validate_schema(const char *xml, const char *schema, GError **error)
+static gboolean
+validate(const char *xml, const char *root, const char *schema, GError **error)
 {
     SchemaFault found = { 0 };
-    g_autoptr(InvXmlDoc) doc = inv_xml_parse(xml, "domain", error);
+    g_autoptr(InvXmlDoc) doc = inv_xml_parse(xml, root, error);
     g_autoptr(InvRelaxNG) rules = doc ? load_schema(schema, error) : NULL;
     xmlRelaxNGValidCtxtPtr validator;
     int result;
@@ -94,4 +94,16 @@ inv_domain_validate_schema(const char *xml, const char *schema, GError **error)
         return FALSE;
     }
     return inv_error_set(error, VIR_ERR_XML_INVALID_SCHEMA, "the document does not follow schema %s", schema);
+}
+
+gboolean
+inv_domain_validate_schema(const char *xml, const char *schema, GError **error)
+{
+    return validate(xml, "domain", schema, error);
+}
+
+gboolean
+inv_cpu_validate_schema(const char *xml, const char *schema, GError **error)
+{
+    return validate(xml, "cpu", schema, error);
 }
