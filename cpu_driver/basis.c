@@ -186,16 +186,22 @@ inv_cpu_basis_canonical(const InvCpuBasis *basis, const char *name, const InvCpu
 }
 
 static void
-take_model(const InvCpuModel *from, InvCpuBasisModel *model)
+take_model(const InvCpuFacts *facts, const InvCpuModel *from, InvCpuBasisModel *model)
 {
+    const InvCpuModelEntry *entry = NULL;
+
     *model = (InvCpuBasisModel){ .name = from->name, .deprecated = from->deprecated, .model = from };
     if (!from->expansion)
         return;
     model->on = from->expansion->on;
     model->level = (guint)CLAMP(inv_json_get_int(from->expansion->others, "level", 0), 0, G_MAXUINT32);
     model->xlevel = (guint)CLAMP(inv_json_get_int(from->expansion->others, "xlevel", 0), 0, G_MAXUINT32);
-    if (!inv_cpu_is_generic_model(from->name))
-        model->vendor = inv_json_get_string(from->expansion->others, "vendor");
+    if (inv_cpu_is_generic_model(from->name))
+        return;
+    /* Under KVM every model is given the host's vendor. */
+    if (facts->accelerator == INV_VIRT_KVM && facts->models)
+        entry = inv_cpu_models_find(facts->models, from->name);
+    model->vendor = entry && entry->vendor ? entry->vendor : inv_json_get_string(from->expansion->others, "vendor");
 }
 
 static void
@@ -220,7 +226,7 @@ inv_cpu_basis_find_model(const InvCpuBasis *basis, const char *name, InvCpuBasis
 
         if (!found || !inv_cpu_need_expansion(basis->facts, found->name, error))
             return FALSE;
-        take_model(found, model);
+        take_model(basis->facts, found, model);
         return TRUE;
     }
     entry = inv_cpu_models_find(inv_cpu_decoder_models(basis->decoder), name);
@@ -243,7 +249,7 @@ model_at(const InvCpuBasis *basis, guint index, InvCpuBasisModel *model)
     static const char *const no_models[] = { "host", "max", "base", NULL };
 
     if (basis->facts)
-        take_model(inv_cpu_table_at(basis->facts->table, index), model);
+        take_model(basis->facts, inv_cpu_table_at(basis->facts->table, index), model);
     else
         take_entry(basis, inv_cpu_models_at(inv_cpu_decoder_models(basis->decoder), index), model);
     return model->on && !(model->model && model->model->alias_of) && !g_strv_contains(no_models, model->name);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu_driver/cpu_table.h"
+#include "cpu_map/cpu_models.h"
 #include "cpu_driver/record.h"
 #include "cpu_driver/verdict.h"
 #include "xml/cpu.h"
@@ -21,6 +22,7 @@ G_BEGIN_DECLS
 typedef struct {
     const InvCpuMap *map;
     const InvCpuTable *table;
+    const InvCpuModels *models; /* of the map, for what KVM hides: the vendor that a model is of; or NULL */
     const char *arch;         /* of the guest */
     const char *emulator;     /* for messages: "QEMU 7.2.22" */
     InvVirtType accelerator;

@@ -330,6 +330,7 @@ inv_emulator_probed_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, co
     }
     *facts = (InvCpuFacts){
         .map = question.map,
+        .models = inv_emulators_models(emulator->emulators, emulator->arch),
         .table = found->table,
         .arch = emulator->arch,
         .emulator = emulator->display,

@@ -21,6 +21,7 @@ struct InvEmulators {
     gint generation;        /* atomic */
     GMutex lock;
     GHashTable *maps;       /* arch → InvCpuMap; guarded by lock */
+    GHashTable *models;     /* arch → InvCpuModels, or NULL where they cannot be read; guarded by lock */
     GHashTable *distrusted; /* set of paths whose cached texts are not to be used; guarded by lock */
 };
 
@@ -64,6 +65,9 @@ InvEmulator *inv_emulator_probe(InvEmulators *emulators, const char *path, const
 
 /* QEMU's word for -accel. */
 const char *inv_accelerator_name(InvVirtType accelerator);
+
+/* The map's models of an architecture, loaded once; borrowed. NULL: they cannot be read, which was logged. */
+const InvCpuModels *inv_emulators_models(InvEmulators *emulators, const char *arch);
 
 /* The key under which answers for @accelerator are cached; INV_VIRT_QEMU for what no accelerator has a part in. */
 char *inv_emulator_key(const InvEmulator *emulator, InvVirtType accelerator);

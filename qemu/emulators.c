@@ -52,6 +52,7 @@ inv_emulators_new(InvIoThread *io, InvCache *cache, const char *const *search, c
     emulators->emulators = inv_answers_new(copy_emulator, (GDestroyNotify)inv_emulator_unref, 0);
     emulators->names = inv_feature_names_new();
     emulators->maps = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)inv_cpu_map_free);
+    emulators->models = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)inv_cpu_models_free);
     emulators->distrusted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_mutex_init(&emulators->lock);
     return emulators;
@@ -65,6 +66,7 @@ inv_emulators_free(InvEmulators *emulators)
     inv_answers_free(emulators->emulators);
     g_hash_table_unref(emulators->distrusted);
     g_hash_table_unref(emulators->maps);
+    g_hash_table_unref(emulators->models);
     inv_feature_names_free(emulators->names);
     g_mutex_clear(&emulators->lock);
     g_strfreev(emulators->search);
@@ -91,6 +93,22 @@ inv_emulators_map(InvEmulators *emulators, const char *arch, GError **error)
     }
     g_mutex_unlock(&emulators->lock);
     return map;
+}
+
+const InvCpuModels *
+inv_emulators_models(InvEmulators *emulators, const char *arch)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&emulators->lock);
+    g_autoptr(GError) error = NULL;
+    gpointer models = NULL;
+
+    if (g_hash_table_lookup_extended(emulators->models, arch, NULL, &models))
+        return models;
+    models = inv_cpu_models_load(inv_cpu_map_default_folder(), arch, &error);
+    if (!models)
+        g_warning("the CPU models of %s are not known by their vendors: %s", arch, error->message);
+    g_hash_table_insert(emulators->models, g_strdup(arch), models);
+    return models;
 }
 
 static gboolean
