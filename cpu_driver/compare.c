@@ -35,15 +35,14 @@ given_here(const InvCpuFacts *facts)
     return g_steal_pointer(&gives);
 }
 
-/* This host as guests get it. */
-static InvCpuDescription *
-describe_here(const InvCpuBasis *basis, const InvFeatureSet *here, GError **error)
+InvCpuDescription *
+inv_cpu_describe_here(const InvCpuBasis *basis, GError **error)
 {
+    const InvCpuFacts *facts = inv_cpu_basis_facts(basis);
+    g_autoptr(InvFeatureSet) here = given_here(facts);
     g_autoptr(InvCpu) follows = inv_cpu_new();
 
     if (!here) {
-        const InvCpuFacts *facts = inv_cpu_basis_facts(basis);
-
         inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
                       "comparing a CPU with the host needs to know what the host can give, and %s did not say that on machine %s",
                       facts->emulator, facts->machine);
@@ -57,7 +56,7 @@ static InvCpuDescription *
 describe_host(const InvCpuBasis *basis, const InvCpu *host, const InvFeatureSet *here, GError **error)
 {
     if (!host)
-        return describe_here(basis, here, error);
+        return inv_cpu_describe_here(basis, error);
     if (!inv_cpu_basis_arch_fits(basis, host->arch)) {
         inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the host's CPU is %.32s, and models of %s are at hand", host->arch,
                       inv_cpu_basis_arch(basis));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "cpu_driver/basis.h"
+#include "cpu_driver/description.h"
 
 #include <glib.h>
 #include <libvirt/libvirt.h>
@@ -30,6 +30,12 @@ G_BEGIN_DECLS
  */
 gboolean inv_cpu_compare(const InvCpuFacts *facts, const InvCpu *host, const InvCpu *cpu, virCPUCompareResult *result,
                          InvVerdict **why, GError **error);
+
+/*
+ * This host as guests get it by @basis, which is of facts: what documents are compared with where no
+ * host is given. VIR_ERR_CONFIG_UNSUPPORTED: QEMU did not say what it can give.
+ */
+InvCpuDescription *inv_cpu_describe_here(const InvCpuBasis *basis, GError **error);
 
 /* The same on a basis of facts that was made before, for whoever compares more than once. */
 gboolean inv_cpu_compare_on(const InvCpuBasis *basis, const InvCpu *host, const InvCpu *cpu, virCPUCompareResult *result,

@@ -2,6 +2,7 @@
 #include "daemon/daemon.h"
 
 #include "daemon/adopt.h"
+#include "daemon/cpu_subject.h"
 #include "daemon/dispatch.h"
 #include "daemon/host.h"
 #include "util/error.h"
@@ -155,6 +156,7 @@ inv_daemon_new(InvPaths *paths, InvConfig *config, GError **error)
     daemon->emulators =
         inv_emulators_new(daemon->io, daemon->cache, (const char *const *)config->emulator_folders, paths->runtime);
     daemon->answers = inv_answer_cache_new(ANSWERS_BYTES);
+    daemon->cpu_subjects = inv_cpu_subjects_new();
     if (!inv_adopt_load(daemon, error))
         return NULL;
     daemon->server = new_server(daemon);
@@ -222,6 +224,7 @@ inv_daemon_free(InvDaemon *daemon)
     inv_io_thread_call(daemon->io, release_guests, daemon);
     g_thread_pool_free(daemon->tasks, FALSE, TRUE);
     inv_answer_cache_free(daemon->answers);
+    inv_cpu_subjects_free(daemon->cpu_subjects);
     inv_emulators_free(daemon->emulators);
     inv_io_thread_free(daemon->io);
     inv_registry_free(daemon->registry);

@@ -26,6 +26,7 @@ typedef struct {
     InvCache *cache;
     InvEmulators *emulators;
     InvAnswerCache *answers; /* replies about hosts and emulators that are ready to be sent again */
+    struct InvCpuSubjects *cpu_subjects; /* cpu_subject.h */
     InvRegistry *registry;
     InvEvents *events;
     InvRpcServer *server;

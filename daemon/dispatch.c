@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/dispatch.h"
 
+#include "daemon/baselines.h"
 #include "util/error.h"
 
 #include <string.h>
@@ -11,6 +12,14 @@ static const InvDispatchFamily *const remote_families[] = {
     &inv_dispatch_cpu,
 };
 
+static const InvDispatchFamily *const invar_families[] = { &inv_dispatch_invar, &inv_dispatch_baseline };
+
+static void
+client_opened(InvRpcClient *client, gpointer user_data)
+{
+    inv_rpc_client_set_data(client, inv_baselines_new(), (GDestroyNotify)inv_baselines_free);
+}
+
 static void
 client_closed(InvRpcClient *client, gpointer user_data)
 {
@@ -19,23 +28,31 @@ client_closed(InvRpcClient *client, gpointer user_data)
     inv_events_forget_client(daemon->events, client);
 }
 
+static GArray *
+join(const InvDispatchFamily *const *families, gsize n)
+{
+    GArray *methods = g_array_new(FALSE, FALSE, sizeof(InvRpcMethod));
+
+    for (gsize i = 0; i < n; i++)
+        g_array_append_vals(methods, families[i]->methods, families[i]->n_methods);
+    return methods;
+}
+
 void
 inv_dispatch_register(InvDaemon *daemon)
 {
-    /* The server borrows the table for as long as it lives: for the whole of the process. */
-    static GArray *remote;
+    /* The server borrows the tables for as long as it lives: for the whole of the process. */
+    static GArray *remote, *invar;
 
     if (!remote) {
-        remote = g_array_new(FALSE, FALSE, sizeof(InvRpcMethod));
-        for (gsize i = 0; i < G_N_ELEMENTS(remote_families); i++)
-            g_array_append_vals(remote, remote_families[i]->methods, remote_families[i]->n_methods);
+        remote = join(remote_families, G_N_ELEMENTS(remote_families));
+        invar = join(invar_families, G_N_ELEMENTS(invar_families));
     }
     inv_rpc_server_add_program(daemon->server, &inv_rpc_remote_program, (const InvRpcMethod *)remote->data, remote->len, daemon);
     /* libvirt's clients ask for it; none of its procedures is there yet, and each says so. */
     inv_rpc_server_add_program(daemon->server, &inv_rpc_qemu_program, NULL, 0, daemon);
-    inv_rpc_server_add_program(daemon->server, &inv_rpc_invar_program, inv_dispatch_invar.methods,
-                               inv_dispatch_invar.n_methods, daemon);
-    inv_rpc_server_set_client_callbacks(daemon->server, NULL, client_closed, daemon);
+    inv_rpc_server_add_program(daemon->server, &inv_rpc_invar_program, (const InvRpcMethod *)invar->data, invar->len, daemon);
+    inv_rpc_server_set_client_callbacks(daemon->server, client_opened, client_closed, daemon);
 }
 
 InvVm *

@@ -23,7 +23,9 @@ extern const InvDispatchFamily inv_dispatch_list;
 extern const InvDispatchFamily inv_dispatch_info;
 extern const InvDispatchFamily inv_dispatch_lifecycle;
 extern const InvDispatchFamily inv_dispatch_event;
-extern const InvDispatchFamily inv_dispatch_invar; /* of Invar's own program */
+/* Of Invar's own program. */
+extern const InvDispatchFamily inv_dispatch_invar;
+extern const InvDispatchFamily inv_dispatch_baseline;
 
 /* Hands all families to the server. */
 void inv_dispatch_register(InvDaemon *daemon);

@@ -1,112 +1,238 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Questions about CPUs: comparison and baseline. */
-#include "cpu_driver/baseline.h"
 #include "cpu_driver/compare.h"
+#include "daemon/cpu_common.h"
+#include "daemon/cpu_model_info.h"
 #include "daemon/dispatch.h"
-#include "daemon/emulator_choice.h"
-#include "daemon/host_cpu.h"
+#include "qemu/emulator_compare.h"
 #include "util/error.h"
 
-/* The hypervisor that a client names, as far as it does. */
-static gboolean
-choose(InvDaemon *daemon, remote_string emulator, remote_string arch, remote_string machine, remote_string virt_type,
-       InvEmulatorChoice *asked, GError **error)
+#include <string.h>
+
+#define COMPARE_FLAGS (VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE | VIR_CONNECT_COMPARE_CPU_VALIDATE_XML)
+
+/* The call is about the host's own processor, whatever hypervisor there is; else about what that gives. */
+static const InvCpuWords this_host = { NULL };
+
+static InvCpuWords
+words_of(remote_string emulator, remote_string arch, remote_string machine, remote_string virt_type)
 {
-    return inv_emulator_choose(daemon, inv_dispatch_optional(emulator), inv_dispatch_optional(arch),
-                               inv_dispatch_optional(machine), inv_dispatch_optional(virt_type), TRUE, asked, error);
+    return (InvCpuWords){ inv_dispatch_optional(emulator), inv_dispatch_optional(arch), inv_dispatch_optional(machine),
+                          inv_dispatch_optional(virt_type) };
 }
 
-/* The host's processor as <capabilities> describes it; NULL when it is not known. */
-static InvCpu *
-host_processor(const InvCpuFacts *facts)
+static gboolean
+incompatible(const char *why, unsigned int flags, virCPUCompareResult *result, GError **error)
 {
-    g_autoptr(InvHostCpuDescription) description = inv_host_cpu_describe(facts);
-    InvCpu *cpu;
-
-    if (!description || !description->model)
-        return NULL;
-    cpu = inv_cpu_new();
-    cpu->arch = g_strdup(facts->arch);
-    cpu->model = g_strdup(description->model);
-    for (char **feature = description->features; *feature; feature++)
-        inv_cpu_set_feature(cpu, *feature, INV_CPU_POLICY_REQUIRE);
-    return cpu;
+    *result = VIR_CPU_COMPARE_INCOMPATIBLE;
+    if (!(flags & VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE))
+        return TRUE;
+    return inv_error_set(error, VIR_ERR_CPU_INCOMPATIBLE, "the CPU is incompatible with host CPU: %s", why);
 }
 
-/* @host NULL: what the hypervisor gives. */
-static gboolean
-compare(const InvEmulatorChoice *asked, const InvCpu *host, const char *xml, unsigned int flags, int *result, GError **error)
+/* QEMU's answer for people: what it holds responsible. */
+static char *
+tell_difference(const InvCpuFacts *facts, const InvModelComparison *comparison)
 {
-    g_autoptr(InvCpu) cpu = NULL;
-    g_autoptr(InvVerdict) why = NULL;
-    virCPUCompareResult outcome = VIR_CPU_COMPARE_ERROR;
+    gboolean models = g_strv_contains((const char *const *)comparison->responsible, "type");
+    g_autoptr(GString) text = g_string_new(NULL);
+    guint told = 0;
 
-    if (!inv_dispatch_check_flags(flags, VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE | VIR_CONNECT_COMPARE_CPU_VALIDATE_XML,
-                                  "CPU comparison", error))
-        return FALSE;
-    cpu = inv_cpu_parse(xml, error);
-    if (!cpu || !inv_cpu_compare(&asked->facts, host, cpu, &outcome, &why, error))
-        return FALSE;
-    if (outcome == VIR_CPU_COMPARE_INCOMPATIBLE && (flags & VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE)) {
-        g_autofree char *text = why ? inv_verdict_to_text(why) : g_strdup("the host does not have it");
-
-        return inv_error_set(error, VIR_ERR_CPU_INCOMPATIBLE, "the CPU is incompatible with host CPU: %s", text);
+    g_string_append_printf(text, "%s finds it %s on machine %s", facts->emulator,
+                           comparison->relation == INV_MODELS_SUBSET ? "more than the host has" : "different from what the host has",
+                           facts->machine);
+    for (char **name = comparison->responsible; *name; name++) {
+        if (strcmp(*name, "type") != 0)
+            g_string_append_printf(text, "%s%s", told++ ? ", " : "; responsible are: ", *name);
     }
-    *result = outcome;
-    return TRUE;
+    if (models)
+        g_string_append(text, "; the models are of different generations");
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+/* A feature that the document forbids and the host has: QEMU's comparison has no word for it. */
+static const char *
+forbidden_feature(const InvCpuFacts *facts, const InvCpu *cpu)
+{
+    for (guint i = 0; facts->host && i < cpu->features->len; i++) {
+        const InvCpuFeature *feature = g_ptr_array_index(cpu->features, i);
+
+        if (feature->policy == INV_CPU_POLICY_FORBID && inv_feature_set_has(facts->host->on, feature->name))
+            return feature->name;
+    }
+    return NULL;
+}
+
+static gboolean
+compare_by_qemu(InvDaemon *daemon, InvCpuSubject *subject, const InvCpu *cpu, unsigned int flags, virCPUCompareResult *result,
+                GError **error)
+{
+    const InvEmulatorChoice *choice = &subject->choice;
+    g_autoptr(InvJson) host = inv_cpu_host_model_info(&choice->facts);
+    g_autoptr(InvJson) wanted = NULL;
+    g_autoptr(InvModelComparison) comparison = NULL;
+    g_autofree char *why = NULL;
+    const char *forbidden;
+
+    if (cpu->arch && strcmp(cpu->arch, choice->facts.arch) != 0) {
+        why = g_strdup_printf("the CPU is %.32s, the host's is %s", cpu->arch, choice->facts.arch);
+        return incompatible(why, flags, result, error);
+    }
+    wanted = inv_cpu_to_model_info(&choice->facts, cpu, error);
+    if (!wanted)
+        return FALSE;
+    forbidden = forbidden_feature(&choice->facts, cpu);
+    if (forbidden) {
+        why = g_strdup_printf("%.64s is forbidden and the host has it", forbidden);
+        return incompatible(why, flags, result, error);
+    }
+    comparison = inv_emulator_compare_models(choice->emulator, choice->type, choice->machine->name, host, wanted,
+                                             inv_daemon_probe_deadline(daemon), error);
+    if (!comparison)
+        return FALSE;
+    *result = comparison->relation == INV_MODELS_IDENTICAL ? VIR_CPU_COMPARE_IDENTICAL : VIR_CPU_COMPARE_SUPERSET;
+    if (comparison->relation == INV_MODELS_IDENTICAL ||
+        (comparison->relation == INV_MODELS_SUPERSET && cpu->match != INV_CPU_MATCH_STRICT))
+        return TRUE;
+    why = tell_difference(&choice->facts, comparison);
+    return incompatible(why, flags, result, error);
+}
+
+static gboolean
+check_schema(const char *xml, GError **error)
+{
+    const char *folder = g_getenv("INVAR_PKGDATADIR");
+    g_autofree char *schema = g_build_filename(folder ? folder : INV_PKGDATADIR, "schemas", "invar-cpu-document.rng", NULL);
+
+    return inv_cpu_validate_schema(xml, schema, error);
+}
+
+/* With all reasons, and for documents that follow the host. */
+static gboolean
+compare_fully(InvCpuSubject *subject, const InvCpu *host, const InvCpu *cpu, unsigned int flags, virCPUCompareResult *result, GError **error)
+{
+    g_autoptr(InvVerdict) why = NULL;
+    g_autofree char *text = NULL;
+
+    if (!inv_cpu_compare_on(subject->basis, host, cpu, result, &why, error))
+        return FALSE;
+    if (*result != VIR_CPU_COMPARE_INCOMPATIBLE)
+        return TRUE;
+    text = why ? inv_verdict_to_text(why) : g_strdup("the host does not have it");
+    return incompatible(text, flags, result, error);
+}
+
+/* What is compared with: the processor, or what guests get where it is not known. */
+static const InvCpuDescription *
+host_of(const InvCpuSubject *subject, gboolean processor)
+{
+    return processor && subject->hardware ? subject->hardware : subject->gives;
+}
+
+static gboolean
+compare(InvDaemon *daemon, const InvCpuWords *words, gboolean processor, const char *xml, unsigned int flags, int *answer, GError **error)
+{
+    g_autoptr(InvCpuSubject) subject = NULL;
+    g_autoptr(InvCpuDocument) document = NULL;
+    g_autoptr(InvCpu) cpu = NULL;
+    virCPUCompareResult result = VIR_CPU_COMPARE_ERROR;
+    gboolean ok;
+
+    if (!inv_dispatch_check_flags(flags, COMPARE_FLAGS, "CPU comparison", error) ||
+        ((flags & VIR_CONNECT_COMPARE_CPU_VALIDATE_XML) && !check_schema(xml, error)))
+        return FALSE;
+    subject = inv_cpu_subjects_get(daemon->cpu_subjects, daemon, words, error);
+    cpu = subject ? inv_cpu_parse(xml, error) : NULL;
+    if (!cpu)
+        return FALSE;
+    if (inv_cpu_arch_asks_qemu(subject->choice.facts.arch)) {
+        ok = compare_by_qemu(daemon, subject, cpu, flags, &result, error);
+    } else if (!subject->basis) {
+        ok = inv_error_set(error, VIR_ERR_NO_SUPPORT, "comparing CPUs is not supported by the %s CPU driver", subject->choice.facts.arch);
+    } else {
+        ok = compare_fully(subject, processor ? subject->processor : NULL, cpu, flags, &result, error);
+        /* The next time it is known. */
+        document = ok ? inv_cpu_subject_read(subject, xml, TRUE, NULL) : NULL;
+    }
+    *answer = (int)result;
+    return ok;
+}
+
+/* The same from memory. What needs words, or is not known, is for the above. */
+static InvRpcOutcome
+compare_quickly(InvDaemon *daemon, const InvCpuWords *words, gboolean processor, const char *xml, unsigned int flags, int *answer)
+{
+    g_autoptr(InvCpuSubject) subject = flags & ~VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE
+                                           ? NULL
+                                           : inv_cpu_subjects_peek(daemon->cpu_subjects, words);
+    const InvCpuDescription *host = subject && subject->basis ? host_of(subject, processor) : NULL;
+    g_autoptr(InvCpuDocument) document = host ? inv_cpu_documents_find(subject->documents, xml) : NULL;
+    virCPUCompareResult result;
+
+    if (!document)
+        return INV_RPC_LATER;
+    result = inv_cpu_subject_compare(subject, host, document->description);
+    if (result == VIR_CPU_COMPARE_INCOMPATIBLE && flags)
+        return INV_RPC_LATER;
+    *answer = (int)result;
+    return INV_RPC_DONE;
 }
 
 static gboolean
 compare_cpu(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
 {
     const remote_connect_compare_cpu_args *wanted = args;
-    g_auto(InvEmulatorChoice) asked = { NULL };
-    g_autoptr(InvCpu) host = NULL;
+    remote_connect_compare_cpu_ret *reply = ret;
 
-    if (!inv_emulator_choose(user_data, NULL, NULL, NULL, NULL, TRUE, &asked, error))
-        return FALSE;
-    /* This call is about the processor, whatever hypervisor there is; the other one about what that gives. */
-    host = host_processor(&asked.facts);
-    return compare(&asked, host, wanted->xml, wanted->flags, &((remote_connect_compare_cpu_ret *)ret)->result, error);
+    return compare(user_data, &this_host, TRUE, wanted->xml, wanted->flags, &reply->result, error);
+}
+
+static InvRpcOutcome
+compare_cpu_quickly(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_connect_compare_cpu_args *wanted = args;
+    remote_connect_compare_cpu_ret *reply = ret;
+
+    return compare_quickly(user_data, &this_host, TRUE, wanted->xml, wanted->flags, &reply->result);
 }
 
 static gboolean
 compare_hypervisor_cpu(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
 {
     const remote_connect_compare_hypervisor_cpu_args *wanted = args;
-    g_auto(InvEmulatorChoice) asked = { NULL };
+    remote_connect_compare_hypervisor_cpu_ret *reply = ret;
+    const InvCpuWords words = words_of(wanted->emulator, wanted->arch, wanted->machine, wanted->virttype);
 
-    return choose(user_data, wanted->emulator, wanted->arch, wanted->machine, wanted->virttype, &asked, error) &&
-           compare(&asked, NULL, wanted->xmlCPU, wanted->flags, &((remote_connect_compare_hypervisor_cpu_ret *)ret)->result, error);
+    return compare(user_data, &words, FALSE, wanted->xmlCPU, wanted->flags, &reply->result, error);
+}
+
+static InvRpcOutcome
+compare_hypervisor_cpu_quickly(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_connect_compare_hypervisor_cpu_args *wanted = args;
+    remote_connect_compare_hypervisor_cpu_ret *reply = ret;
+    const InvCpuWords words = words_of(wanted->emulator, wanted->arch, wanted->machine, wanted->virttype);
+
+    return compare_quickly(user_data, &words, FALSE, wanted->xmlCPU, wanted->flags, &reply->result);
 }
 
 /* The common CPU of @n documents, as text. */
 static char *
-baseline(const InvEmulatorChoice *asked, char *const *documents, guint n, unsigned int flags, GError **error)
+baseline(InvDaemon *daemon, const InvCpuWords *words, char *const *documents, guint n, unsigned int flags, GError **error)
 {
-    g_autoptr(GPtrArray) cpus = g_ptr_array_new_with_free_func((GDestroyNotify)inv_cpu_free);
-    g_autoptr(InvCpu) common = NULL;
+    g_autoptr(InvCpuSubject) subject = inv_cpu_subjects_get(daemon->cpu_subjects, daemon, words, error);
+    g_autoptr(InvCpuCommon) common = subject ? inv_cpu_common_new(daemon, subject, error) : NULL;
 
-    if (!inv_dispatch_check_flags(flags, VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES | VIR_CONNECT_BASELINE_CPU_MIGRATABLE,
-                                  "CPU baseline", error))
-        return NULL;
-    if (n == 0) {
-        inv_error_set(error, VIR_ERR_INVALID_ARG, "a baseline needs at least one CPU");
-        return NULL;
-    }
-    for (guint i = 0; i < n; i++) {
-        InvCpu *cpu = inv_cpu_parse(documents[i], error);
+    return common && inv_cpu_common_add(common, documents, n, TRUE, error) ? inv_cpu_common_result(common, flags, error) : NULL;
+}
 
-        if (!cpu) {
-            g_prefix_error(error, "CPU %u: ", i + 1);
-            return NULL;
-        }
-        g_ptr_array_add(cpus, cpu);
-    }
-    common = inv_cpu_baseline(&asked->facts, (const InvCpu *const *)cpus->pdata, n,
-                              (flags & VIR_CONNECT_BASELINE_CPU_EXPAND_FEATURES) != 0,
-                              (flags & VIR_CONNECT_BASELINE_CPU_MIGRATABLE) != 0, error);
-    return common ? inv_cpu_format(common) : NULL;
+static InvRpcOutcome
+baseline_quickly(InvDaemon *daemon, const InvCpuWords *words, char *const *documents, guint n, unsigned int flags, char **cpu)
+{
+    g_autoptr(InvCpuSubject) subject = inv_cpu_subjects_peek(daemon->cpu_subjects, words);
+
+    *cpu = subject ? inv_cpu_common_of_known(subject, documents, n, flags) : NULL;
+    return *cpu ? INV_RPC_DONE : INV_RPC_LATER;
 }
 
 static gboolean
@@ -114,12 +240,18 @@ baseline_cpu(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_da
 {
     const remote_connect_baseline_cpu_args *wanted = args;
     remote_connect_baseline_cpu_ret *reply = ret;
-    g_auto(InvEmulatorChoice) asked = { NULL };
 
-    if (!inv_emulator_choose(user_data, NULL, NULL, NULL, NULL, TRUE, &asked, error))
-        return FALSE;
-    reply->cpu = baseline(&asked, wanted->xmlCPUs.xmlCPUs_val, wanted->xmlCPUs.xmlCPUs_len, wanted->flags, error);
+    reply->cpu = baseline(user_data, &this_host, wanted->xmlCPUs.xmlCPUs_val, wanted->xmlCPUs.xmlCPUs_len, wanted->flags, error);
     return reply->cpu != NULL;
+}
+
+static InvRpcOutcome
+baseline_cpu_quickly(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_connect_baseline_cpu_args *wanted = args;
+    remote_connect_baseline_cpu_ret *reply = ret;
+
+    return baseline_quickly(user_data, &this_host, wanted->xmlCPUs.xmlCPUs_val, wanted->xmlCPUs.xmlCPUs_len, wanted->flags, &reply->cpu);
 }
 
 static gboolean
@@ -127,19 +259,27 @@ baseline_hypervisor_cpu(InvRpcClient *client, gpointer args, gpointer ret, gpoin
 {
     const remote_connect_baseline_hypervisor_cpu_args *wanted = args;
     remote_connect_baseline_hypervisor_cpu_ret *reply = ret;
-    g_auto(InvEmulatorChoice) asked = { NULL };
+    const InvCpuWords words = words_of(wanted->emulator, wanted->arch, wanted->machine, wanted->virttype);
 
-    if (!choose(user_data, wanted->emulator, wanted->arch, wanted->machine, wanted->virttype, &asked, error))
-        return FALSE;
-    reply->cpu = baseline(&asked, wanted->xmlCPUs.xmlCPUs_val, wanted->xmlCPUs.xmlCPUs_len, wanted->flags, error);
+    reply->cpu = baseline(user_data, &words, wanted->xmlCPUs.xmlCPUs_val, wanted->xmlCPUs.xmlCPUs_len, wanted->flags, error);
     return reply->cpu != NULL;
 }
 
+static InvRpcOutcome
+baseline_hypervisor_cpu_quickly(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_connect_baseline_hypervisor_cpu_args *wanted = args;
+    remote_connect_baseline_hypervisor_cpu_ret *reply = ret;
+    const InvCpuWords words = words_of(wanted->emulator, wanted->arch, wanted->machine, wanted->virttype);
+
+    return baseline_quickly(user_data, &words, wanted->xmlCPUs.xmlCPUs_val, wanted->xmlCPUs.xmlCPUs_len, wanted->flags, &reply->cpu);
+}
+
 static const InvRpcMethod methods[] = {
-    { REMOTE_PROC_CONNECT_COMPARE_CPU, compare_cpu, INV_RPC_READ },
-    { REMOTE_PROC_CONNECT_BASELINE_CPU, baseline_cpu, INV_RPC_READ },
-    { REMOTE_PROC_CONNECT_COMPARE_HYPERVISOR_CPU, compare_hypervisor_cpu, INV_RPC_READ },
-    { REMOTE_PROC_CONNECT_BASELINE_HYPERVISOR_CPU, baseline_hypervisor_cpu, INV_RPC_READ },
+    { REMOTE_PROC_CONNECT_COMPARE_CPU, compare_cpu, INV_RPC_READ, compare_cpu_quickly },
+    { REMOTE_PROC_CONNECT_BASELINE_CPU, baseline_cpu, INV_RPC_READ, baseline_cpu_quickly },
+    { REMOTE_PROC_CONNECT_COMPARE_HYPERVISOR_CPU, compare_hypervisor_cpu, INV_RPC_READ, compare_hypervisor_cpu_quickly },
+    { REMOTE_PROC_CONNECT_BASELINE_HYPERVISOR_CPU, baseline_hypervisor_cpu, INV_RPC_READ, baseline_hypervisor_cpu_quickly },
 };
 
 const InvDispatchFamily inv_dispatch_cpu = { methods, G_N_ELEMENTS(methods) };
