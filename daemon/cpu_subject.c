@@ -7,21 +7,25 @@
 #include "util/error.h"
 
 #include <string.h>
-#include <sys/stat.h>
 
 /* An administrator asks about some machine types of some emulators; a client that goes through all of them costs others a moment. */
 #define MAX_SUBJECTS 64u
-/* How long a new emulator ahead in the search path, or a change of KVM, may go unseen. */
-#define FRESH_US G_USEC_PER_SEC
+
+/* A look at all files costs twice what an answer costs; in less time than this nobody changes one, tells of it, and asks. */
+#define LOOK_AGAIN_US 1000
 
 typedef struct {
     InvCpuSubject *subject;
-    gint64 checked; /* monotonic */
+    InvFreshness *freshness; /* of before the subject was got */
+    guint generation;
+    gint64 looked;           /* monotonic: when it held last */
+    guint64 used;            /* a count */
 } Entry;
 
 struct InvCpuSubjects {
     GMutex lock;
-    GHashTable *entries; /* the client's words → Entry; guarded by lock */
+    GHashTable *entries; /* the client's words → Entry; guarded by lock, as is what follows */
+    guint64 uses;
 };
 
 InvCpuSubject *
@@ -45,7 +49,6 @@ inv_cpu_subject_unref(InvCpuSubject *subject)
     inv_cpu_basis_free(subject->basis);
     inv_emulator_choice_clear(&subject->choice);
     g_mutex_clear(&subject->lock);
-    g_free(subject->state);
     g_free(subject);
 }
 
@@ -55,6 +58,7 @@ entry_free(gpointer data)
     Entry *entry = data;
 
     inv_cpu_subject_unref(entry->subject);
+    inv_freshness_free(entry->freshness);
     g_free(entry);
 }
 
@@ -88,18 +92,6 @@ key_of(const InvCpuWords *words)
     for (guint i = 0; i < G_N_ELEMENTS(parts); i++)
         g_string_append_printf(key, "%" G_GSIZE_FORMAT ":%s", parts[i] ? strlen(parts[i]) + 1 : 0, parts[i] ? parts[i] : "");
     return g_string_free(key, FALSE);
-}
-
-/* NULL: the file is not there. */
-static char *
-state_of(const InvEmulator *emulator)
-{
-    struct stat info;
-
-    if (stat(inv_emulator_path(emulator), &info) < 0)
-        return NULL;
-    return g_strdup_printf("%ju %ju %jd %jd.%09ld %jd.%09ld", (uintmax_t)info.st_dev, (uintmax_t)info.st_ino, (intmax_t)info.st_size,
-                           (intmax_t)info.st_mtim.tv_sec, info.st_mtim.tv_nsec, (intmax_t)info.st_ctim.tv_sec, info.st_ctim.tv_nsec);
 }
 
 /* The host's processor as <capabilities> describes it; NULL when it is not known. */
@@ -153,24 +145,22 @@ subject_new(InvEmulatorChoice *choice)
     g_mutex_init(&subject->lock);
     subject->choice = *choice;
     choice->emulator = NULL;
-    subject->state = state_of(subject->choice.emulator);
     subject->documents = inv_cpu_documents_new();
     work_out(subject);
     return subject;
 }
 
-/* A reference to the subject under @key if it is about what @choice is about; it is fresh from now on. */
+/* A reference to the subject under @key if it is about what @choice is about; else NULL. */
 static InvCpuSubject *
-confirm(InvCpuSubjects *subjects, const char *key, const InvEmulatorChoice *choice)
+find_same(InvCpuSubjects *subjects, const char *key, const InvEmulatorChoice *choice)
 {
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&subjects->lock);
-    Entry *entry = g_hash_table_lookup(subjects->entries, key);
+    const Entry *entry = g_hash_table_lookup(subjects->entries, key);
     const InvEmulatorChoice *known = entry ? &entry->subject->choice : NULL;
 
     if (!known || known->emulator != choice->emulator || known->machine != choice->machine || known->type != choice->type ||
         known->facts.table != choice->facts.table || known->facts.host != choice->facts.host)
         return NULL;
-    entry->checked = g_get_monotonic_time();
     return inv_cpu_subject_ref(entry->subject);
 }
 
@@ -180,12 +170,12 @@ drop_oldest_locked(InvCpuSubjects *subjects)
     GHashTableIter iter;
     gpointer key, value;
     gpointer oldest = NULL;
-    gint64 checked = G_MAXINT64;
+    guint64 used = G_MAXUINT64;
 
     g_hash_table_iter_init(&iter, subjects->entries);
     while (g_hash_table_iter_next(&iter, &key, &value)) {
-        if (((Entry *)value)->checked < checked) {
-            checked = ((Entry *)value)->checked;
+        if (((Entry *)value)->used < used) {
+            used = ((Entry *)value)->used;
             oldest = key;
         }
     }
@@ -193,56 +183,70 @@ drop_oldest_locked(InvCpuSubjects *subjects)
         g_hash_table_remove(subjects->entries, oldest);
 }
 
+/* Takes @key and @freshness over. */
+static void
+keep(InvCpuSubjects *subjects, char *key, InvCpuSubject *subject, InvFreshness *freshness, guint generation)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&subjects->lock);
+    Entry *entry = g_new0(Entry, 1);
+
+    entry->subject = inv_cpu_subject_ref(subject);
+    entry->freshness = freshness;
+    entry->generation = generation;
+    entry->used = ++subjects->uses;
+    if (g_hash_table_size(subjects->entries) >= MAX_SUBJECTS && !g_hash_table_contains(subjects->entries, key))
+        drop_oldest_locked(subjects);
+    g_hash_table_replace(subjects->entries, key, entry);
+}
+
 InvCpuSubject *
 inv_cpu_subjects_get(InvCpuSubjects *subjects, InvDaemon *daemon, const InvCpuWords *words, GError **error)
 {
     g_auto(InvEmulatorChoice) choice = { NULL };
     g_autofree char *key = key_of(words);
+    /* Of before anything is looked at. */
+    g_autoptr(InvFreshness) freshness = inv_freshness_new();
+    guint generation = inv_emulators_generation(daemon->emulators);
     InvCpuSubject *subject;
-    Entry *entry;
 
+    inv_kvm_watch(freshness, g_strcmp0(words->virt_type, "qemu") != 0);
+    inv_emulators_watch(daemon->emulators, words->emulator, freshness);
     if (!inv_emulator_choose(daemon, words->emulator, words->arch, words->machine, words->virt_type, TRUE, &choice, error))
         return NULL;
-    subject = confirm(subjects, key, &choice);
-    if (subject)
-        return subject;
-    subject = subject_new(&choice);
-    entry = g_new0(Entry, 1);
-    entry->subject = inv_cpu_subject_ref(subject);
-    entry->checked = g_get_monotonic_time();
-    g_mutex_lock(&subjects->lock);
-    if (g_hash_table_size(subjects->entries) >= MAX_SUBJECTS && !g_hash_table_contains(subjects->entries, key))
-        drop_oldest_locked(subjects);
-    g_hash_table_replace(subjects->entries, g_steal_pointer(&key), entry);
-    g_mutex_unlock(&subjects->lock);
+    if (!words->emulator)
+        inv_emulators_watch(daemon->emulators, inv_emulator_path(choice.emulator), freshness);
+    subject = find_same(subjects, key, &choice);
+    if (!subject)
+        subject = subject_new(&choice);
+    keep(subjects, g_steal_pointer(&key), subject, g_steal_pointer(&freshness), generation);
     return subject;
 }
 
-InvCpuSubject *
-inv_cpu_subjects_peek(InvCpuSubjects *subjects, const InvCpuWords *words)
+static gboolean
+still_holds(Entry *entry)
 {
-    g_autofree char *key = key_of(words);
-    g_autofree char *state = NULL;
-    g_autoptr(InvCpuSubject) subject = NULL;
+    gint64 now = g_get_monotonic_time();
 
-    g_mutex_lock(&subjects->lock);
-    {
-        const Entry *entry = g_hash_table_lookup(subjects->entries, key);
-
-        if (entry && g_get_monotonic_time() - entry->checked < FRESH_US)
-            subject = inv_cpu_subject_ref(entry->subject);
-    }
-    g_mutex_unlock(&subjects->lock);
-    state = subject ? state_of(subject->choice.emulator) : NULL;
-    return state && g_strcmp0(state, subject->state) == 0 ? g_steal_pointer(&subject) : NULL;
+    if (now - entry->looked < LOOK_AGAIN_US)
+        return TRUE;
+    if (!inv_freshness_holds(entry->freshness))
+        return FALSE;
+    entry->looked = now;
+    return TRUE;
 }
 
-void
-inv_cpu_subjects_forget(InvCpuSubjects *subjects)
+InvCpuSubject *
+inv_cpu_subjects_peek(InvCpuSubjects *subjects, InvDaemon *daemon, const InvCpuWords *words)
 {
-    g_mutex_lock(&subjects->lock);
-    g_hash_table_remove_all(subjects->entries);
-    g_mutex_unlock(&subjects->lock);
+    g_autofree char *key = key_of(words);
+    guint generation = inv_emulators_generation(daemon->emulators);
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&subjects->lock);
+    Entry *entry = g_hash_table_lookup(subjects->entries, key);
+
+    if (!entry || entry->generation != generation || !still_holds(entry))
+        return NULL;
+    entry->used = ++subjects->uses;
+    return inv_cpu_subject_ref(entry->subject);
 }
 
 InvCpuDocument *

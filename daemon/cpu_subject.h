@@ -17,7 +17,6 @@ G_BEGIN_DECLS
 typedef struct {
     gatomicrefcount references;
     InvEmulatorChoice choice;
-    char *state;                  /* of the emulator's file */
     InvCpuBasis *basis;           /* NULL: QEMU itself compares these CPUs, or nobody can */
     InvCpu *processor;            /* the host's own CPU as <capabilities> describes it; NULL: not known */
     InvCpuDescription *hardware;  /* of it; NULL: not known */
@@ -47,13 +46,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvCpuSubjects, inv_cpu_subjects_free)
 InvCpuSubject *inv_cpu_subjects_get(InvCpuSubjects *subjects, InvDaemon *daemon, const InvCpuWords *words, GError **error);
 
 /*
- * The same from memory, without waiting: only if it was got within the last second and its emulator
- * is the file that it was then. NULL: it must be got.
+ * The same from memory, without waiting: only while the emulator, KVM and all else that it was made
+ * from are as they were then. NULL: it must be got.
  */
-InvCpuSubject *inv_cpu_subjects_peek(InvCpuSubjects *subjects, const InvCpuWords *words);
-
-/* Forgets all: emulators were probed anew. */
-void inv_cpu_subjects_forget(InvCpuSubjects *subjects);
+InvCpuSubject *inv_cpu_subjects_peek(InvCpuSubjects *subjects, InvDaemon *daemon, const InvCpuWords *words);
 
 /*
  * What @document describes. The subject has a basis. @keep: it is likely to come again. Errors of

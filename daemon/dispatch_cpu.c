@@ -164,7 +164,7 @@ compare_quickly(InvDaemon *daemon, const InvCpuWords *words, gboolean processor,
 {
     g_autoptr(InvCpuSubject) subject = flags & ~VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE
                                            ? NULL
-                                           : inv_cpu_subjects_peek(daemon->cpu_subjects, words);
+                                           : inv_cpu_subjects_peek(daemon->cpu_subjects, daemon, words);
     const InvCpuDescription *host = subject && subject->basis ? host_of(subject, processor) : NULL;
     g_autoptr(InvCpuDocument) document = host ? inv_cpu_documents_find(subject->documents, xml) : NULL;
     virCPUCompareResult result;
@@ -229,7 +229,7 @@ baseline(InvDaemon *daemon, const InvCpuWords *words, char *const *documents, gu
 static InvRpcOutcome
 baseline_quickly(InvDaemon *daemon, const InvCpuWords *words, char *const *documents, guint n, unsigned int flags, char **cpu)
 {
-    g_autoptr(InvCpuSubject) subject = inv_cpu_subjects_peek(daemon->cpu_subjects, words);
+    g_autoptr(InvCpuSubject) subject = inv_cpu_subjects_peek(daemon->cpu_subjects, daemon, words);
 
     *cpu = subject ? inv_cpu_common_of_known(subject, documents, n, flags) : NULL;
     return *cpu ? INV_RPC_DONE : INV_RPC_LATER;

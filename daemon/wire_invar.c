@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/wire_invar.h"
 
-#include "daemon/cpu_subject.h"
+#include "daemon/emulator_choice.h"
 #include "util/error.h"
 
 #include <string.h>
@@ -157,10 +157,8 @@ inv_wire_list_emulators(InvDaemon *daemon, const char *path, gboolean refresh, i
     g_auto(GStrv) paths = path ? g_strdupv((char **)only) : inv_emulators_list(daemon->emulators);
     guint count = MIN(g_strv_length(paths), INVAR_EMULATORS_MAX);
 
-    if (refresh) {
+    if (refresh)
         inv_emulators_refresh(daemon->emulators, path);
-        inv_cpu_subjects_forget(daemon->cpu_subjects);
-    }
     if (!path) {
         /* Several at once; each is asked for again below, from memory. */
         g_autoptr(GPtrArray) all = inv_emulators_probe_all(daemon->emulators, inv_daemon_probe_deadline(daemon));
