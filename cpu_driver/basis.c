@@ -8,58 +8,107 @@
 
 #include <string.h>
 
+/* What a dictionary comes to as numbers and sets: made once for all that look at it. */
+typedef struct {
+    InvCpuBasisFeature *features; /* one per entry of the map */
+    GHashTable *feature_of;       /* InvCpuMapFeature → InvCpuBasisFeature, both borrowed */
+    InvFeatureSet *guests_get;    /* with a bit, passed on by QEMU, not following the topology */
+    InvFeatureSet *bits;          /* with a bit */
+    InvFeatureSet *comparable, *promisable, *vmx_parts;
+    const InvCpuBasisFeature *vmx;
+} Ground;
+
 struct InvCpuBasis {
     const InvCpuFacts *facts;     /* NULL: models of the map */
     const InvCpuDecoder *decoder; /* NULL: models of a QEMU */
     const InvCpuMap *map;
     InvFeatureNames *names;
     const char *arch;
-    InvCpuBasisFeature *features; /* one per entry of the map */
-    GHashTable *feature_of;       /* InvCpuMapFeature → InvCpuBasisFeature, both borrowed */
-    InvFeatureSet *describable, *comparable, *promisable, *vmx_parts;
-    const InvCpuBasisFeature *vmx;
+    const Ground *ground;         /* the names table's own */
+    const InvFeatureSet *describable;
 };
 
 static void
-add_feature(InvCpuBasis *basis, InvCpuBasisFeature *feature, const InvCpuMapFeature *entry)
+add_feature(Ground *ground, InvFeatureNames *names, InvCpuBasisFeature *feature, const InvCpuMapFeature *entry)
 {
     gboolean topology = inv_cpu_map_follows_topology(entry->name);
 
     feature->entry = entry;
-    feature->number = inv_feature_names_intern(basis->names, entry->name);
+    feature->number = inv_feature_names_intern(names, entry->name);
     feature->promisable = entry->mask && !entry->by_guest && !topology;
-    g_hash_table_insert(basis->feature_of, (gpointer)entry, feature);
+    g_hash_table_insert(ground->feature_of, (gpointer)entry, feature);
     if (inv_cpu_is_comparable(entry))
-        inv_feature_set_add_number(basis->comparable, feature->number);
+        inv_feature_set_add_number(ground->comparable, feature->number);
     if (feature->promisable)
-        inv_feature_set_add_number(basis->promisable, feature->number);
-    if (entry->mask && (basis->decoder || (entry->passed && !topology)))
-        inv_feature_set_add_number(basis->describable, feature->number);
+        inv_feature_set_add_number(ground->promisable, feature->number);
+    if (entry->mask)
+        inv_feature_set_add_number(ground->bits, feature->number);
+    if (entry->mask && entry->passed && !topology)
+        inv_feature_set_add_number(ground->guests_get, feature->number);
     if (g_str_has_prefix(entry->name, "vmx-"))
-        inv_feature_set_add_number(basis->vmx_parts, feature->number);
+        inv_feature_set_add_number(ground->vmx_parts, feature->number);
     else if (strcmp(entry->name, "vmx") == 0)
-        basis->vmx = feature;
+        ground->vmx = feature;
+}
+
+static gpointer
+make_ground(InvFeatureNames *names, gconstpointer key)
+{
+    const InvCpuMap *map = key;
+    Ground *ground = g_new0(Ground, 1);
+    guint n = inv_cpu_map_size(map);
+
+    ground->features = g_new0(InvCpuBasisFeature, n);
+    ground->feature_of = g_hash_table_new(NULL, NULL);
+    ground->guests_get = inv_feature_set_new(names);
+    ground->bits = inv_feature_set_new(names);
+    ground->comparable = inv_feature_set_new(names);
+    ground->promisable = inv_feature_set_new(names);
+    ground->vmx_parts = inv_feature_set_new(names);
+    for (guint i = 0; i < n; i++)
+        add_feature(ground, names, &ground->features[i], inv_cpu_map_at(map, i));
+    return ground;
+}
+
+static void
+ground_free(gpointer data)
+{
+    Ground *ground = data;
+
+    g_hash_table_unref(ground->feature_of);
+    g_free(ground->features);
+    inv_feature_set_free(ground->guests_get);
+    inv_feature_set_free(ground->bits);
+    inv_feature_set_free(ground->comparable);
+    inv_feature_set_free(ground->promisable);
+    inv_feature_set_free(ground->vmx_parts);
+    g_free(ground);
+}
+
+static const Ground *
+ground_of(const InvCpuMap *map, InvFeatureNames *names)
+{
+    return inv_feature_names_keep(names, map, make_ground, ground_free);
+}
+
+const InvFeatureSet *
+inv_cpu_comparable_of(const InvCpuMap *map, InvFeatureNames *names)
+{
+    return ground_of(map, names)->comparable;
 }
 
 static InvCpuBasis *
 new_basis(const InvCpuFacts *facts, const InvCpuDecoder *decoder, const InvCpuMap *map, InvFeatureNames *names, const char *arch)
 {
     InvCpuBasis *basis = g_new0(InvCpuBasis, 1);
-    guint n = inv_cpu_map_size(map);
 
     basis->facts = facts;
     basis->decoder = decoder;
     basis->map = map;
     basis->names = names;
     basis->arch = arch;
-    basis->features = g_new0(InvCpuBasisFeature, n);
-    basis->feature_of = g_hash_table_new(NULL, NULL);
-    basis->describable = inv_feature_set_new(names);
-    basis->comparable = inv_feature_set_new(names);
-    basis->promisable = inv_feature_set_new(names);
-    basis->vmx_parts = inv_feature_set_new(names);
-    for (guint i = 0; i < n; i++)
-        add_feature(basis, &basis->features[i], inv_cpu_map_at(map, i));
+    basis->ground = ground_of(map, names);
+    basis->describable = decoder ? basis->ground->bits : basis->ground->guests_get;
     return basis;
 }
 
@@ -78,14 +127,6 @@ inv_cpu_basis_of_map(const InvCpuDecoder *decoder, const char *arch)
 void
 inv_cpu_basis_free(InvCpuBasis *basis)
 {
-    if (!basis)
-        return;
-    g_hash_table_unref(basis->feature_of);
-    g_free(basis->features);
-    inv_feature_set_free(basis->describable);
-    inv_feature_set_free(basis->comparable);
-    inv_feature_set_free(basis->promisable);
-    inv_feature_set_free(basis->vmx_parts);
     g_free(basis);
 }
 
@@ -110,7 +151,7 @@ inv_cpu_basis_facts(const InvCpuBasis *basis)
 const InvFeatureSet *
 inv_cpu_basis_comparable(const InvCpuBasis *basis)
 {
-    return basis->comparable;
+    return basis->ground->comparable;
 }
 
 const InvFeatureSet *
@@ -122,20 +163,20 @@ inv_cpu_basis_describable(const InvCpuBasis *basis)
 const InvFeatureSet *
 inv_cpu_basis_promisable(const InvCpuBasis *basis)
 {
-    return basis->promisable;
+    return basis->ground->promisable;
 }
 
 const InvFeatureSet *
 inv_cpu_basis_vmx_parts(const InvCpuBasis *basis)
 {
-    return basis->vmx_parts;
+    return basis->ground->vmx_parts;
 }
 
 gboolean
 inv_cpu_basis_vmx(const InvCpuBasis *basis, guint *number)
 {
-    *number = basis->vmx ? basis->vmx->number : 0;
-    return basis->vmx != NULL;
+    *number = basis->ground->vmx ? basis->ground->vmx->number : 0;
+    return basis->ground->vmx != NULL;
 }
 
 gboolean
@@ -164,7 +205,7 @@ inv_cpu_basis_feature(const InvCpuBasis *basis, const char *name)
 {
     const InvCpuMapFeature *entry = inv_cpu_map_find(basis->map, name);
 
-    return entry ? g_hash_table_lookup(basis->feature_of, entry) : NULL;
+    return entry ? g_hash_table_lookup(basis->ground->feature_of, entry) : NULL;
 }
 
 const char *
@@ -291,7 +332,7 @@ is_of_vendor(const InvCpuRanking *ranking, const InvCpuBasisModel *model)
 gboolean
 inv_cpu_basis_choose(const InvCpuBasis *basis, const InvCpuRanking *ranking, InvCpuBasisModel *best)
 {
-    gboolean nested = basis->vmx && inv_feature_set_has_number(ranking->target, basis->vmx->number);
+    gboolean nested = basis->ground->vmx && inv_feature_set_has_number(ranking->target, basis->ground->vmx->number);
     g_autoptr(InvFeatureSet) has = inv_feature_set_new(basis->names);
     Candidate chosen = { .model = { 0 } };
 

@@ -13,7 +13,8 @@ G_BEGIN_DECLS
  * dictionary of features, their numbers in sets, and where models come from. Whatever the source, the
  * algebra is the same.
  *
- * Immutable; shared by threads.
+ * Immutable; shared by threads. Making one costs next to nothing: what it comes to is kept with the
+ * names table, which must outlive it and be used with one map only.
  */
 typedef struct InvCpuBasis InvCpuBasis;
 
@@ -30,6 +31,9 @@ const char *inv_cpu_basis_arch(const InvCpuBasis *basis);
 const InvCpuFacts *inv_cpu_basis_facts(const InvCpuBasis *basis);
 /* The features that a comparison of documents looks at: see inv_cpu_is_comparable() in driver.h. */
 const InvFeatureSet *inv_cpu_basis_comparable(const InvCpuBasis *basis);
+
+/* The same without a basis. Kept with @names; @map must not be freed and another be used with them. Borrowed. */
+const InvFeatureSet *inv_cpu_comparable_of(const InvCpuMap *map, InvFeatureNames *names);
 
 /* Can CPUs of @arch be described here? NULL: any document without <arch> can. */
 gboolean inv_cpu_basis_arch_fits(const InvCpuBasis *basis, const char *arch);

@@ -104,15 +104,7 @@ inv_cpu_is_comparable(const InvCpuMapFeature *feature)
 InvFeatureSet *
 inv_cpu_comparable(const InvCpuMap *map, InvFeatureNames *names)
 {
-    InvFeatureSet *set = inv_feature_set_new(names);
-
-    for (guint i = 0; i < inv_cpu_map_size(map); i++) {
-        const InvCpuMapFeature *feature = inv_cpu_map_at(map, i);
-
-        if (inv_cpu_is_comparable(feature))
-            inv_feature_set_add(set, feature->name);
-    }
-    return set;
+    return inv_feature_set_copy(inv_cpu_comparable_of(map, names));
 }
 
 const InvCpuModel *

@@ -10,6 +10,7 @@ struct InvFeatureNames {
     GRWLock lock;
     GHashTable *number_of; /* guarded by lock; name → number + 1; owns the names, which never move or go */
     GPtrArray *name_of;    /* guarded by lock; number → name, borrowed from number_of */
+    GHashTable *kept;      /* guarded by lock; key → Kept, owned */
 };
 
 /*
@@ -24,6 +25,20 @@ struct InvFeatureSet {
     guint64 behind[];
 };
 
+typedef struct {
+    gpointer data;
+    GDestroyNotify destroy;
+} Kept;
+
+static void
+kept_free(gpointer data)
+{
+    Kept *kept = data;
+
+    kept->destroy(kept->data);
+    g_free(kept);
+}
+
 InvFeatureNames *
 inv_feature_names_new(void)
 {
@@ -32,6 +47,7 @@ inv_feature_names_new(void)
     g_rw_lock_init(&names->lock);
     names->number_of = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     names->name_of = g_ptr_array_new();
+    names->kept = g_hash_table_new_full(NULL, NULL, NULL, kept_free);
     return names;
 }
 
@@ -40,6 +56,7 @@ inv_feature_names_free(InvFeatureNames *names)
 {
     if (!names)
         return;
+    g_hash_table_unref(names->kept);
     g_ptr_array_unref(names->name_of);
     g_hash_table_unref(names->number_of);
     g_rw_lock_clear(&names->lock);
@@ -90,6 +107,31 @@ inv_feature_names_intern(InvFeatureNames *names, const char *name)
         g_ptr_array_add(names->name_of, own);
     }
     return number;
+}
+
+gconstpointer
+inv_feature_names_keep(InvFeatureNames *names, gconstpointer key, gpointer (*make)(InvFeatureNames *names, gconstpointer key),
+                       GDestroyNotify destroy)
+{
+    Kept *kept, *mine;
+
+    g_rw_lock_reader_lock(&names->lock);
+    kept = g_hash_table_lookup(names->kept, key);
+    g_rw_lock_reader_unlock(&names->lock);
+    if (kept)
+        return kept->data;
+
+    mine = g_new0(Kept, 1);
+    mine->data = make(names, key);
+    mine->destroy = destroy;
+    g_rw_lock_writer_lock(&names->lock);
+    kept = g_hash_table_lookup(names->kept, key);
+    if (!kept)
+        g_hash_table_insert(names->kept, (gpointer)key, kept = g_steal_pointer(&mine));
+    g_rw_lock_writer_unlock(&names->lock);
+    if (mine)
+        kept_free(mine);
+    return kept->data;
 }
 
 static InvFeatureSet *

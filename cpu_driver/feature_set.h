@@ -28,6 +28,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvFeatureNames, inv_feature_names_free)
 guint inv_feature_names_count(InvFeatureNames *names);
 /* The number of @name, given now if it has none yet. */
 guint inv_feature_names_intern(InvFeatureNames *names, const char *name);
+/*
+ * What is made once of a names table and a key, and then kept as long as the table: sets that
+ * everybody needs who looks at the same dictionary. @make may intern names; where two threads make
+ * it at once one of the two is freed. Immutable then, shared by threads. @key is compared as a pointer and must not be
+ * freed and used anew before the table.
+ */
+gconstpointer inv_feature_names_keep(InvFeatureNames *names, gconstpointer key, gpointer (*make)(InvFeatureNames *names, gconstpointer key),
+                                     GDestroyNotify destroy);
 
 InvFeatureSet *inv_feature_set_new(InvFeatureNames *names);
 InvFeatureSet *inv_feature_set_copy(const InvFeatureSet *set);

@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "cpu_driver/baseline.h"
+#include "cpu_driver/compare.h"
 #include "cpu_driver/difference.h"
+#include "tests/unit/cpu_facts.h"
 #include "tests/unit/cpu_machines.h"
 
 /*
@@ -143,6 +145,37 @@ time_compare(const Bench *bench)
         fail("compare", NULL);
 }
 
+/* What a call of a client costs besides the wire: text, a QEMU's models, and the reasons as sentences. */
+static void
+time_calls(void)
+{
+    static const char text[] = "<cpu mode='custom' match='exact'><model>Skylake-Client</model>"
+                               "<feature name='aes' policy='require'/><feature name='hle' policy='disable'/></cpu>";
+    CpuFacts *all = cpu_facts_load("x86_64");
+    const guint turns = 2000;
+    gint64 begin = now_ns();
+
+    for (guint i = 0; i < turns; i++) {
+        g_autoptr(InvCpuBasis) basis = inv_cpu_basis_of_facts(&all->facts);
+
+        if (!basis)
+            fail("basis", NULL);
+    }
+    say("make the ground for a QEMU's models", (double)(now_ns() - begin) / turns / 1000, "us");
+    begin = now_ns();
+    for (guint i = 0; i < turns; i++) {
+        g_autoptr(GError) error = NULL;
+        g_autoptr(InvCpu) cpu = inv_cpu_parse(text, &error);
+        g_autoptr(InvVerdict) why = NULL;
+        virCPUCompareResult result;
+
+        if (!cpu || !inv_cpu_compare(&all->facts, NULL, cpu, &result, &why, &error))
+            fail("compare", error);
+    }
+    say("compare a document with this host, with reasons", (double)(now_ns() - begin) / turns / 1000, "us");
+    cpu_facts_free(all);
+}
+
 static void
 time_decode(const Bench *bench)
 {
@@ -254,6 +287,7 @@ main(void)
     time_compare(&bench);
     time_baseline(&bench);
     time_decode(&bench);
+    time_calls();
     g_ptr_array_unref(bench.hosts);
     g_ptr_array_unref(bench.texts);
     g_ptr_array_unref(bench.made);

@@ -189,6 +189,65 @@ compare(void **state)
     assert_int_equal(again, result);
 }
 
+/* What QEMU has a property for and no processor a bit. */
+static void
+remove_names_without_bits(InvFeatureSet *set)
+{
+    g_autofree const char **list = inv_feature_set_list(set);
+
+    for (guint i = 0; list[i]; i++) {
+        const InvCpuMapFeature *entry = inv_cpu_map_find(all->map, list[i]);
+
+        if (!entry || !entry->mask)
+            inv_feature_set_remove(set, list[i]);
+    }
+}
+
+/* Every model of the QEMU on every other: compatible exactly when it has all of it, and each blocker is a feature that it lacks. */
+static void
+models_compare_exactly(void **state)
+{
+    guint pairs = 0;
+
+    all = cpu_facts_load("x86_64");
+    for (guint i = 0; i < inv_cpu_table_size(all->table); i++) {
+        const InvCpuModel *wanted = inv_cpu_table_at(all->table, i);
+
+        for (guint k = 0; k < inv_cpu_table_size(all->table); k++) {
+            const InvCpuModel *has = inv_cpu_table_at(all->table, k);
+            g_autoptr(InvFeatureSet) missing = NULL;
+            virCPUCompareResult result;
+
+            /* "max" is the host here, which is not the document that a table says. */
+            if (!wanted->expansion || !has->expansion || strcmp(wanted->name, "max") == 0 || strcmp(has->name, "max") == 0)
+                continue;
+            cpu = inv_cpu_new();
+            cpu->model = g_strdup(wanted->name);
+            host = inv_cpu_new();
+            host->model = g_strdup(has->name);
+            assert_true(inv_cpu_compare(&all->facts, host, cpu, &result, &verdict, &error));
+            missing = inv_feature_set_copy(wanted->expansion->on);
+            for (guint f = 0; f < inv_cpu_map_size(all->map); f++) {
+                const InvCpuMapFeature *entry = inv_cpu_map_at(all->map, f);
+
+                if (!entry->mask || !entry->passed || inv_cpu_map_follows_topology(entry->name))
+                    inv_feature_set_remove(missing, entry->name);
+            }
+            inv_feature_set_subtract(missing, has->expansion->on);
+            remove_names_without_bits(missing);
+            assert_int_equal(result == VIR_CPU_COMPARE_INCOMPATIBLE, !inv_feature_set_is_empty(missing));
+            assert_int_equal(verdict ? verdict->blockers->len : 0, inv_feature_set_count(missing));
+            for (guint b = 0; verdict && b < verdict->blockers->len; b++)
+                assert_true(inv_feature_set_has(missing, ((const InvBlocker *)g_ptr_array_index(verdict->blockers, b))->feature));
+            g_clear_pointer(&verdict, inv_verdict_free);
+            g_clear_pointer(&cpu, inv_cpu_free);
+            g_clear_pointer(&host, inv_cpu_free);
+            pairs++;
+        }
+    }
+    assert_true(pairs > 2000);
+}
+
 typedef struct {
     const char *name;
     const char *arch;
@@ -243,12 +302,13 @@ refuse(void **state)
 int
 main(void)
 {
-    struct CMUnitTest tests[G_N_ELEMENTS(compare_cases) + G_N_ELEMENTS(refusal_cases)];
+    struct CMUnitTest tests[G_N_ELEMENTS(compare_cases) + G_N_ELEMENTS(refusal_cases) + 1];
     gsize n = 0;
 
     for (gsize i = 0; i < G_N_ELEMENTS(compare_cases); i++)
         tests[n++] = (struct CMUnitTest){ compare_cases[i].name, compare, NULL, teardown, (void *)&compare_cases[i] };
     for (gsize i = 0; i < G_N_ELEMENTS(refusal_cases); i++)
         tests[n++] = (struct CMUnitTest){ refusal_cases[i].name, refuse, NULL, teardown, (void *)&refusal_cases[i] };
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test_teardown(models_compare_exactly, teardown);
     return cmocka_run_group_tests_name("cpu compare", tests, NULL, NULL);
 }

@@ -149,6 +149,64 @@ a_hash_forgets_a_set_s_past(void **state)
     assert_int_equal(inv_feature_set_hash(a), inv_feature_set_hash(b));
 }
 
+static void
+a_set_is_filled_anew(void **state)
+{
+    intern_many();
+    a = set_of("n1 n300");
+    b = set_of("n2");
+    inv_feature_set_assign(a, b);
+    assert_true(inv_feature_set_is_equal(a, b));
+    /* What lies in memory that was used before is gone. */
+    inv_feature_set_add(a, "n400");
+    assert_false(inv_feature_set_has(a, "n300"));
+    assert_int_equal(inv_feature_set_count(a), 2);
+    inv_feature_set_clear(a);
+    assert_true(inv_feature_set_is_empty(a));
+    inv_feature_set_add_number(a, inv_feature_names_intern(names, "n300"));
+    assert_true(inv_feature_set_has(a, "n300"));
+    assert_true(inv_feature_set_has_number(a, inv_feature_names_intern(names, "n300")));
+    assert_int_equal(inv_feature_set_count(a), 1);
+    inv_feature_set_remove_number(a, inv_feature_names_intern(names, "n300"));
+    assert_true(inv_feature_set_is_empty(a));
+}
+
+static void
+distance_within_looks_at_no_more(void **state)
+{
+    intern_many();
+    a = set_of("n1 n2 n300");
+    b = set_of("n2 n3");
+    other = set_of("n1 n2 n3");
+    assert_int_equal(inv_feature_set_distance(a, b), 3);
+    assert_int_equal(inv_feature_set_distance_within(a, b, other), 2);
+}
+
+static guint made;
+
+static gpointer
+make_kept(InvFeatureNames *of, gconstpointer key)
+{
+    InvFeatureSet *set = inv_feature_set_new(of);
+
+    inv_feature_set_add(set, key);
+    made++;
+    return set;
+}
+
+static void
+what_is_kept_is_made_once(void **state)
+{
+    static const char one[] = "one", two[] = "two";
+    const InvFeatureSet *kept = inv_feature_names_keep(names, one, make_kept, (GDestroyNotify)inv_feature_set_free);
+
+    made = 0;
+    assert_true(inv_feature_set_has(kept, "one"));
+    assert_ptr_equal(inv_feature_names_keep(names, one, make_kept, (GDestroyNotify)inv_feature_set_free), kept);
+    assert_ptr_not_equal(inv_feature_names_keep(names, two, make_kept, (GDestroyNotify)inv_feature_set_free), kept);
+    assert_int_equal(made, 1);
+}
+
 static gpointer
 intern_thread(gpointer opaque)
 {
@@ -190,13 +248,16 @@ threads_share_a_names_table(void **state)
 int
 main(void)
 {
-    struct CMUnitTest tests[G_N_ELEMENTS(algebra_cases) + 3];
+    struct CMUnitTest tests[G_N_ELEMENTS(algebra_cases) + 6];
     gsize n = 0;
 
     for (gsize i = 0; i < G_N_ELEMENTS(algebra_cases); i++)
         tests[n++] = (struct CMUnitTest){ algebra_cases[i].name, algebra, setup, teardown, (void *)&algebra_cases[i] };
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(remove_and_ask, setup, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(a_hash_forgets_a_set_s_past, setup, teardown);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(a_set_is_filled_anew, setup, teardown);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(distance_within_looks_at_no_more, setup, teardown);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(what_is_kept_is_made_once, setup, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(threads_share_a_names_table, setup, teardown);
     return cmocka_run_group_tests_name("feature set", tests, NULL, NULL);
 }
