@@ -10,6 +10,7 @@ inv_cpu_difference_new(const InvCpuBasis *basis)
     InvFeatureNames *names = inv_cpu_basis_names(basis);
 
     difference->missing = inv_feature_set_new(names);
+    difference->aside = inv_feature_set_new(names);
     difference->extra = inv_feature_set_new(names);
     difference->refused = inv_feature_set_new(names);
     return difference;
@@ -21,6 +22,7 @@ inv_cpu_difference_free(InvCpuDifference *difference)
     if (!difference)
         return;
     inv_feature_set_free(difference->missing);
+    inv_feature_set_free(difference->aside);
     inv_feature_set_free(difference->extra);
     inv_feature_set_free(difference->refused);
     g_free(difference);
@@ -40,6 +42,13 @@ find_features(const InvCpuBasis *basis, const InvCpuDescription *host, const Inv
     inv_feature_set_unite(difference->missing, wanted->promised);
     inv_feature_set_subtract(difference->missing, host->on);
     inv_feature_set_subtract(difference->missing, wanted->forced);
+
+    inv_feature_set_clear(difference->aside);
+    if (wanted->whole) {
+        inv_feature_set_assign(difference->aside, wanted->on);
+        inv_feature_set_subtract(difference->aside, host->on);
+        inv_feature_set_subtract(difference->aside, difference->missing);
+    }
 
     inv_feature_set_assign(difference->extra, host->on);
     inv_feature_set_intersect(difference->extra, wanted->whole ? inv_cpu_basis_promisable(basis) : inv_cpu_basis_comparable(basis));

@@ -14,8 +14,9 @@ G_BEGIN_DECLS
  *
  * What counts is the same on both sides. Wanted is all that a document's model has, all that it
  * requires in so many words, and what it merely lists of the comparable features (with a bit, passed
- * on by QEMU, able to migrate); of a machine all that it has. Never counted: features that follow the topology (ht,
- * cmp_legacy), those that the guest's own system sets (osxsave, ospke), and names without a bit.
+ * on by QEMU, able to migrate); of a machine all that it has. Features that follow the topology (ht,
+ * cmp_legacy) and those that the guest's own system sets (osxsave, ospke) never count: they depend on
+ * the guest, not on the host. Names without a bit are in no set.
  */
 typedef struct {
     /*
@@ -25,6 +26,7 @@ typedef struct {
      */
     virCPUCompareResult result;
     InvFeatureSet *missing; /* wanted and not there */
+    InvFeatureSet *aside;   /* a machine has it, the host has it not, and it does not count: told, never blocking */
     InvFeatureSet *extra;   /* there and not said by the document; one that it disables is said */
     InvFeatureSet *refused; /* forbidden (or, with match='strict', extra) and there */
     gboolean other_vendor;  /* the document names another vendor than the host's */

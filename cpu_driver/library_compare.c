@@ -121,6 +121,17 @@ add_missing(const Telling *telling, const char *name)
     add(telling->comparison, reason);
 }
 
+/* It depends on the guest's topology or its system: the host's lack of it says nothing against the move. */
+static void
+add_aside(const Telling *telling, const char *name)
+{
+    InvarCpuReason reason = { .kind = INVAR_CPU_REASON_MISSING, .feature = name };
+
+    reason.text = keep(telling->comparison, "the host lacks %s, which %s", name,
+                       inv_cpu_map_follows_topology(name) ? "follows the topology of a guest" : "a guest's own system sets");
+    add(telling->comparison, reason);
+}
+
 static void
 add_extra(const Telling *telling, const char *name)
 {
@@ -220,6 +231,7 @@ tell(const Telling *telling)
     /* With match='strict' what is extra is refused, too. */
     inv_feature_set_intersect(forbidden, telling->wanted->forbidden);
     add_each(telling, difference->missing, add_missing);
+    add_each(telling, difference->aside, add_aside);
     add_each(telling, difference->extra, add_extra);
     add_each(telling, forbidden, add_forbidden);
     if (difference->other_vendor)

@@ -128,6 +128,19 @@ assert_exact(const char *pair, const char *vendor, const InvFeatureSet *wanted, 
     assert_false(difference->phys_bits_short);
 }
 
+/* Between machines all that is not there is named, what counts and what does not. */
+static void
+assert_names_everything(const char *pair, const InvFeatureSet *wanted, const InvFeatureSet *has)
+{
+    g_autoptr(InvFeatureSet) lacking = inv_feature_set_difference(wanted, has);
+    g_autoptr(InvFeatureSet) named = inv_feature_set_copy(difference->missing);
+    g_autoptr(InvFeatureSet) counts = what_counts(difference->aside);
+
+    inv_feature_set_unite(named, difference->aside);
+    assert_same(pair, named, lacking);
+    assert_true(inv_feature_set_is_empty(counts));
+}
+
 static void
 guests_move_where_all_their_features_are(void **state)
 {
@@ -152,6 +165,7 @@ guests_move_where_all_their_features_are(void **state)
                 continue;
             inv_cpu_difference_find(world->basis, host, by_machine, difference);
             assert_exact(pair, from->qemu->vendor, from->enabled, to->qemu->vendor, to->enabled);
+            assert_names_everything(pair, from->enabled, to->enabled);
             allowed += difference->result != VIR_CPU_COMPARE_INCOMPATIBLE;
             /* A document of a machine that does not tell its vmx-* says by its vmx that they are all there. */
             inv_cpu_difference_find(world->basis, host, by_document, difference);
@@ -184,6 +198,7 @@ machines_compare_by_cpuid(void **state)
 
             inv_cpu_difference_find(world->basis, host, wanted, difference);
             assert_exact(pair, from->cpuid->vendor, from->cpuid->features, to->cpuid->vendor, to->cpuid->features);
+            assert_names_everything(pair, from->cpuid->features, to->cpuid->features);
             if (a == b)
                 assert_int_equal(difference->result, VIR_CPU_COMPARE_IDENTICAL);
             assert_int_equal(difference->level_more, (gint64)to->cpuid->level - (gint64)from->cpuid->level);
