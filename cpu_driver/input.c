@@ -10,6 +10,8 @@
 #define WITNESS_END "END"
 /* A serial line may hold what firmware said before. */
 #define WITNESS_WITHIN (64u * 1024)
+/* The largest replies, to query-qmp-schema, have a tenth of it. */
+#define MAX_JSON_BYTES (4u * 1024 * 1024)
 
 const char *
 invar_cpu_format_name(InvarCpuFormat format)
@@ -135,6 +137,17 @@ split_cpuid(const char *text, gsize length, InvDocumentVisit visit, gpointer opa
     return visit_piece(&piece, &previous, visit, opaque, error);
 }
 
+/* How many bytes of foreign text a message shows: whole characters of one line. */
+static int
+shown_bytes(const char *text, const char *end)
+{
+    const char *at = text;
+
+    while (at < end && at < text + 40 && !g_ascii_iscntrl(*at))
+        at = g_utf8_next_char(at);
+    return (int)(at - text);
+}
+
 /* Where the JSON document that begins at @at ends; NULL: it does not. The parser checks what is between. */
 static const char *
 json_end(const char *at, const char *end)
@@ -155,31 +168,50 @@ json_end(const char *at, const char *end)
     return NULL;
 }
 
+/* A list of replies is as good as replies one after another: its brackets and commas only separate. */
+static gboolean
+take_separator(char byte, guint line, guint *lists, GError **error)
+{
+    if (byte == ']' && !*lists)
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "line %u: ']' ends no list; is the beginning of the text missing?", line);
+    *lists += byte == '[';
+    *lists -= byte == ']';
+    return TRUE;
+}
+
 static gboolean
 split_json(const char *text, gsize length, InvDocumentVisit visit, gpointer opaque, GError **error)
 {
     const char *end = text + length;
-    guint line = 1;
+    guint line = 1, lists = 0;
 
     for (const char *at = text, *next; at < end; at = next) {
         InvDocument document = { INVAR_CPU_FORMAT_QMP, at, 0, line };
 
         next = at + 1;
         line += *at == '\n';
-        if (g_ascii_isspace(*at) || *at == ',')
+        if (g_ascii_isspace(*at))
             continue;
-        if (*at != '{' && *at != '[')
-            return inv_error_set(error, VIR_ERR_INVALID_ARG, "line %u: '%.*s' begins no JSON document of QEMU's", line, (int)MIN(end - at, 20), at);
+        if (*at == '[' || *at == ']' || *at == ',') {
+            if (!take_separator(*at, line, &lists, error))
+                return FALSE;
+            continue;
+        }
+        if (*at != '{')
+            return inv_error_set(error, VIR_ERR_INVALID_ARG, "line %u: '%.*s' begins no JSON document of QEMU's", line, shown_bytes(at, end), at);
         next = json_end(at, end);
         if (!next)
             return inv_error_set(error, VIR_ERR_INVALID_ARG, "line %u: the JSON document that begins here has no end; is it cut off?", line);
         document.length = (gsize)(next - at);
+        if (document.length > MAX_JSON_BYTES)
+            return inv_error_set(error, VIR_ERR_INVALID_ARG, "line %u: the JSON document has %" G_GSIZE_FORMAT " bytes; no reply of QEMU has more than %u",
+                                 line, document.length, MAX_JSON_BYTES);
         if (!visit(&document, opaque, error))
             return FALSE;
         for (const char *byte = at; byte < next; byte++)
             line += *byte == '\n';
     }
-    return TRUE;
+    return !lists || inv_error_set(error, VIR_ERR_INVALID_ARG, "line %u: the JSON list has no end; is it cut off?", line);
 }
 
 static gboolean
@@ -220,18 +252,16 @@ look_at(const char *text, gsize length)
 static gboolean
 fail_unknown(const char *text, gsize length, GError **error)
 {
-    gsize begin = 0, end;
+    gsize begin = 0;
 
     while (begin < length && g_ascii_isspace(text[begin]))
         begin++;
     if (begin == length)
         return inv_error_set(error, VIR_ERR_INVALID_ARG, "the text is empty: it describes no CPU");
-    for (end = begin; end < length && end < begin + 40 && text[end] != '\n';)
-        end = (gsize)(g_utf8_next_char(text + end) - text);
     return inv_error_set(error, VIR_ERR_INVALID_ARG,
                          "the text begins with '%.*s' and is none of what can be read: domain XML, <cpu>, capabilities, domain capabilities, "
                          "<cpudata>, the output of 'cpuid -r', QEMU's reply to query-cpu-model-expansion",
-                         (int)(end - begin), text + begin);
+                         shown_bytes(text + begin, text + length), text + begin);
 }
 
 static gboolean

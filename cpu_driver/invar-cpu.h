@@ -10,6 +10,19 @@
  *
  * Link with `pkg-config --cflags --libs invar-cpu`.
  *
+ *     InvarCpuContext *context = NULL;
+ *     InvarCpu *cpu = NULL;
+ *     char *error = NULL;
+ *
+ *     if (invar_cpu_context_new(NULL, &context, &error) == INVAR_CPU_OK &&
+ *         invar_cpu_read_host(context, &cpu, &error) == INVAR_CPU_OK)
+ *         puts(invar_cpu_model(cpu));
+ *     else
+ *         fputs(error, stderr);
+ *     invar_cpu_free(error);
+ *     invar_cpu_unref(cpu);
+ *     invar_cpu_context_free(context);
+ *
  * Conventions. Functions that can fail return an InvarCpuStatus, and on failure set *error (where error is not
  * NULL) to a sentence for people, freed with invar_cpu_free(). Strings that a function returns as
  * `const char *` belong to the object they were asked of; `char *` are the caller's, freed with

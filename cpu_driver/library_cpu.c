@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cpu_driver/expand.h"
 #include "cpu_driver/library.h"
-#include "cpu_driver/nearest.h"
 #include "util/error.h"
 #include "xml/node.h"
 
@@ -74,20 +73,6 @@ by_name(const void *a, const void *b)
     return strcmp((*(InvCpuFeature *const *)a)->name, (*(InvCpuFeature *const *)b)->name);
 }
 
-static gboolean
-unknown_feature(const InvarCpu *cpu, const char *name, GError **error)
-{
-    const InvCpuMap *map = cpu->dictionary->map;
-    g_autoptr(GPtrArray) known = g_ptr_array_new();
-    g_autofree char *nearest = NULL;
-
-    for (guint i = 0; i < inv_cpu_map_size(map); i++)
-        g_ptr_array_add(known, (gpointer)inv_cpu_map_at(map, i)->name);
-    nearest = inv_nearest_names(name, (const char *const *)known->pdata, known->len);
-    return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "CPU feature '%.64s' is not known%s%s", name, nearest ? "; nearest are: " : "",
-                         nearest ? nearest : "");
-}
-
 /* One spelling for each feature, so that the same one by two names is seen to be there twice. */
 static gboolean
 spell_features(const InvarCpu *cpu, GError **error)
@@ -99,7 +84,7 @@ spell_features(const InvarCpu *cpu, GError **error)
         const InvCpuMapFeature *known = inv_cpu_map_find(cpu->dictionary->map, feature->name);
 
         if (!known)
-            return unknown_feature(cpu, feature->name, error);
+            return inv_cpu_refuse_feature(cpu->dictionary->map, feature->name, error);
         if (strcmp(known->name, feature->name) == 0)
             continue;
         g_free(feature->name);
@@ -133,17 +118,13 @@ other_arch(const InvarCpu *cpu, const char *model)
 static gboolean
 unknown_model(const InvarCpu *cpu, const char *model, GError **error)
 {
-    const InvCpuModels *models = cpu->dictionary->models;
     const char *other = other_arch(cpu, model);
-    g_autofree char *nearest = NULL;
 
     if (other)
         return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
                              "CPU model '%s' is of %s, and the CPU is taken for one of %s; say which architecture it is: <arch>%s</arch>", model,
                              other, cpu->arch, other);
-    nearest = inv_nearest_names(model, inv_cpu_models_names(models), inv_cpu_models_names_size(models));
-    return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "CPU model '%.64s' of %s is not known; %s%s", model, cpu->arch,
-                         nearest ? "nearest are: " : "ask a QEMU that knows it", nearest ? nearest : "");
+    return inv_cpu_refuse_model(cpu->dictionary->models, model, error);
 }
 
 /* "Intel" and "GenuineIntel" are two names of one; one that stands for itself is none. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cpu_driver/expand.h"
 #include "cpu_driver/library.h"
-#include "cpu_driver/nearest.h"
 #include "cpu_map/table_file.h"
 #include "util/error.h"
 
@@ -180,19 +180,6 @@ explain(const InvarCpuContext *context, const InvDictionary *dictionary, const I
     return g_steal_pointer(&explained);
 }
 
-static gboolean
-unknown(const InvDictionary *dictionary, const char *name, GError **error)
-{
-    g_autofree const char **known = g_new0(const char *, inv_cpu_map_size(dictionary->map));
-    g_autofree char *nearest = NULL;
-
-    for (guint i = 0; i < inv_cpu_map_size(dictionary->map); i++)
-        known[i] = inv_cpu_map_at(dictionary->map, i)->name;
-    nearest = inv_nearest_names(name, known, inv_cpu_map_size(dictionary->map));
-    return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "CPU feature '%.100s' is not known%s%s%s", name, nearest ? "; did you mean " : "",
-                         nearest ? nearest : "", nearest ? "?" : "");
-}
-
 static const InvarCpuFeatureFacts *
 explain_locked(InvarCpuContext *context, const InvDictionary *dictionary, const InvCpuMapFeature *feature, GError **error)
 {
@@ -224,7 +211,7 @@ find_facts(InvarCpuContext *context, const char *arch, const char *name, GError 
         return NULL;
     }
     if (!feature) {
-        unknown(dictionary, name, error);
+        inv_cpu_refuse_feature(dictionary->map, name, error);
         return NULL;
     }
     locker = g_mutex_locker_new(&context->lock);

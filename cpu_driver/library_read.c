@@ -123,33 +123,30 @@ read_xml(const Reading *reading, const InvDocument *document, GError **error)
 }
 
 static void
-note_broken(InvarCpu *cpu, const InvCpuidData *data)
+note_no_msrs(InvarCpu *cpu, const char *what)
 {
-    const InvDictionary *dictionary = cpu->dictionary;
-    const InvCpuSeen *seen = cpu->seen;
-    g_autoptr(InvFeatureSet) shown = inv_cpuid_data_features(data, dictionary->map, dictionary->names);
-    g_autoptr(InvFeatureSet) broken = inv_cpu_broken_features(dictionary->decoder, seen->vendor, seen->family, seen->model_number, seen->stepping);
-    g_autofree const char **list = NULL;
+    gboolean here = cpu->format == INVAR_CPU_FORMAT_HOST;
 
-    inv_feature_set_intersect(broken, shown);
-    list = inv_feature_set_list(broken);
-    for (guint i = 0; list[i]; i++)
-        inv_library_cpu_note(cpu, "CPUID shows %s, which is known to be broken on this chip (family %u, model %u, stepping %u): left out", list[i],
-                             seen->family, seen->model_number, seen->stepping);
+    inv_library_cpu_note(cpu, "the MSRs of %s %s, so that none of them is listed", what,
+                         here ? "could not be read (root can, with the kernel's driver msr)" : "are not in the dump");
 }
 
-static gboolean
-has_msrs(const InvCpuidData *data, const InvCpuMap *map)
+/* What CPUID shows and the CPU is not said to have, and what nobody could look at. */
+static void
+note_left_out(InvarCpu *cpu)
 {
-    guint64 value;
+    const InvCpuSeen *seen = cpu->seen;
+    g_autofree const char **broken = seen->broken ? inv_feature_set_list(seen->broken) : g_new0(const char *, 1);
 
-    for (guint i = 0; i < inv_cpu_map_size(map); i++) {
-        const InvCpuMapFeature *feature = inv_cpu_map_at(map, i);
+    for (guint i = 0; broken[i]; i++) {
+        const char *reason = inv_cpu_broken_reason(cpu->dictionary->decoder, seen, broken[i]);
 
-        if (feature->is_msr && inv_cpuid_data_msr(data, feature->leaf, &value))
-            return TRUE;
+        inv_library_cpu_note(cpu, "CPUID shows %s, which is broken on this chip and left out%s%s", broken[i], reason ? ": " : "", reason ? reason : "");
     }
-    return FALSE;
+    if (inv_feature_set_has(seen->features, "vmx") && !seen->vmx_known)
+        note_no_msrs(cpu, "vmx-*");
+    if (!seen->msrs_known)
+        note_no_msrs(cpu, "rdctl-no and its like");
 }
 
 static InvarCpu *
@@ -161,9 +158,7 @@ cpu_of_cpuid(InvarCpuContext *context, InvarCpuFormat format, const char *arch, 
 
     if (!cpu)
         return NULL;
-    note_broken(cpu, data);
-    if (!has_msrs(data, dictionary->map))
-        inv_library_cpu_note(cpu, "no MSR of features was there to be read: what stands in MSRs (vmx-*, the bits of arch-capabilities) is not listed");
+    note_left_out(cpu);
     return g_steal_pointer(&cpu);
 }
 
@@ -301,21 +296,12 @@ visit_json(Reading *reading, const InvJson *json, GError **error)
     return !reading->one;
 }
 
-/* A list of replies is as good as replies one after another. */
 static gboolean
 read_json(Reading *reading, const InvDocument *document, GError **error)
 {
     g_autoptr(InvJson) json = inv_json_parse(document->text, document->length, error);
 
-    if (!json)
-        return FALSE;
-    if (inv_json_type(json) != INV_JSON_ARRAY)
-        return visit_json(reading, json, error);
-    for (guint i = 0; i < inv_json_size(json); i++) {
-        if (!visit_json(reading, inv_json_at(json, i), error))
-            return FALSE;
-    }
-    return TRUE;
+    return json && visit_json(reading, json, error);
 }
 
 static gboolean
@@ -413,7 +399,10 @@ invar_cpu_read_host(InvarCpuContext *context, InvarCpu **cpu, char **error)
 {
     g_autoptr(InvCpuidData) data = inv_cpuid_data_of_this_machine();
     GError *fault = NULL;
+    const InvDictionary *dictionary = inv_library_dictionary(context, "x86_64", NULL);
 
+    if (data && dictionary)
+        inv_cpuid_data_add_machine_msrs(data, dictionary->map);
     if (data)
         *cpu = cpu_of_cpuid(context, INVAR_CPU_FORMAT_HOST, "x86_64", data, &fault);
     else

@@ -47,6 +47,13 @@ read_text(const char *text, const char *arch)
     return cpu;
 }
 
+#define LEAF0 "0x0 0x0: eax=0x1 ebx=0x756e6547 ecx=0x6c65746e edx=0x49656e69\n"
+#define LEAF1 "0x1 0x0: eax=0x506e3 ebx=0x0 ecx=0x1 edx=0x1\n"
+#define HASWELL                                                                                                              \
+    "0x0 0x0: eax=0x7 ebx=0x756e6547 ecx=0x6c65746e edx=0x49656e69\n0x1 0x0: eax=0x306c3 ebx=0x0 ecx=0x1 edx=0x1\n"          \
+    "0x2 0x0: eax=0x0 ebx=0x0 ecx=0x0 edx=0x0\n0x5 0x0: eax=0x0 ebx=0x0 ecx=0x0 edx=0x0\n"                                   \
+    "0x6 0x0: eax=0x0 ebx=0x0 ecx=0x0 edx=0x0\n0x7 0x0: eax=0x0 ebx=0x820 ecx=0x0 edx=0x0\n"
+
 typedef struct {
     const char *name;
     const char *text;   /* the document, or NULL: */
@@ -82,10 +89,16 @@ static const GoodCase good_cases[] = {
     { .name = "<cpudata>", .file = "cpudata.xml", .format = INVAR_CPU_FORMAT_CPUDATA, .model = "KnightsMill-v1", .vendor = "Intel", .vendor_id = "GenuineIntel",
       .wanted_arch = "x86_64", .signature = { G_MAXUINT }, .has = "fpu", .deltas = G_MAXUINT },
     { .name = "cpuid -r", .file = "own.dump", .format = INVAR_CPU_FORMAT_CPUID, .model = "Skylake-Client-v2", .vendor = "Intel", .vendor_id = "GenuineIntel",
-      .wanted_arch = "x86_64", .signature = { G_MAXUINT }, .has = "fpu", .deltas = G_MAXUINT },
+      .wanted_arch = "x86_64", .signature = { G_MAXUINT }, .has = "fpu", .deltas = G_MAXUINT, .note = "vmx-*" },
     { .name = "the witness guest", .file = "witness.txt", .format = INVAR_CPU_FORMAT_CPUID, .model = "Broadwell-v2", .vendor = "Intel",
       .vendor_id = "GenuineIntel", .wanted_arch = "x86_64", .signature = { 6, 94, 3 }, .phys_bits = G_MAXUINT, .level = 13, .xlevel = 0x80000008,
-      .has = "avx2", .lacks = "x2apic", .deltas = G_MAXUINT, .delta = "x2apic", .policy = "disable", .note = "MSR" },
+      .has = "avx2", .lacks = "x2apic", .deltas = G_MAXUINT, .delta = "x2apic", .policy = "disable" },
+    { .name = "vmx without its MSRs", .text = LEAF0 "0x1 0x0: eax=0x506e3 ebx=0x0 ecx=0x21 edx=0x1\n", .format = INVAR_CPU_FORMAT_CPUID,
+      .model = "486-v1", .vendor = "Intel", .vendor_id = "GenuineIntel", .wanted_arch = "x86_64", .signature = { 6, 94, 3 }, .level = 1, .has = "vmx",
+      .lacks = "vmx-ept", .deltas = G_MAXUINT, .delta = "vmx", .policy = "require", .note = "the MSRs of vmx-* are not in the dump" },
+    { .name = "broken on its chip", .text = HASWELL, .format = INVAR_CPU_FORMAT_CPUID, .model = "486-v1", .vendor = "Intel", .vendor_id = "GenuineIntel",
+      .wanted_arch = "x86_64", .signature = { 6, 60, 3 }, .level = 7, .has = "avx2", .lacks = "rtm", .deltas = G_MAXUINT, .delta = "avx2",
+      .policy = "require", .note = "CPUID shows rtm, which is broken on this chip and left out: Haswell" },
     { .name = "QMP of x86", .file = "qmp_x86.json", .format = INVAR_CPU_FORMAT_QMP, .model = "EPYC-Rome-v2", .vendor = "AMD", .vendor_id = "AuthenticAMD",
       .wanted_arch = "x86_64", .signature = { G_MAXUINT }, .has = "fpu", .deltas = G_MAXUINT },
     { .name = "QMP of s390x", .file = "qmp_s390x.json", .format = INVAR_CPU_FORMAT_QMP, .model = "gen16a-base", .wanted_arch = "s390x", .has = "vx",
@@ -93,7 +106,7 @@ static const GoodCase good_cases[] = {
     { .name = "QMP of aarch64", .file = "qmp_aarch64.json", .format = INVAR_CPU_FORMAT_QMP, .model = "host", .wanted_arch = "aarch64", .has = "aarch64",
       .lacks = "x2apic", .deltas = G_MAXUINT },
     { .name = "bare properties", .text = "{\"vendor\": \"AuthenticAMD\", \"family\": 15, \"model\": 107, \"stepping\": 1, \"fpu\": true, \"sse3\": true}",
-      .format = INVAR_CPU_FORMAT_QMP, .model = "athlon-v1", .vendor = "AMD", .vendor_id = "AuthenticAMD", .wanted_arch = "x86_64",
+      .format = INVAR_CPU_FORMAT_QMP, .model = "Opteron_G1-v1", .vendor = "AMD", .vendor_id = "AuthenticAMD", .wanted_arch = "x86_64",
       .signature = { 15, 107, 1 }, .has = "pni", .lacks = "svm", .deltas = G_MAXUINT },
     { .name = "riscv64 by its properties", .text = "{\"return\": {\"model\": {\"name\": \"rv64\", \"props\": {\"zicsr\": true, \"v\": false}}}}",
       .format = INVAR_CPU_FORMAT_QMP, .model = "rv64", .wanted_arch = "riscv64", .has = "zicsr", .lacks = "v", .deltas = 2, .delta = "v", .policy = "disable" },
@@ -199,9 +212,6 @@ documents_are_read(void **state)
     assert_null(cpu);
 }
 
-#define LEAF0 "0x0 0x0: eax=0x1 ebx=0x756e6547 ecx=0x6c65746e edx=0x49656e69\n"
-#define LEAF1 "0x1 0x0: eax=0x506e3 ebx=0x0 ecx=0x1 edx=0x1\n"
-
 typedef struct {
     const char *name;
     const char *text;
@@ -259,8 +269,11 @@ static const BadCase bad_cases[] = {
     { .name = "witness twice, not the same", .text = "00000000 00000000 00000001 00000000 00000000 00000000\n00000000 00000000 00000002 00000000 00000000 00000000\n",
       .status = INVAR_CPU_ERROR_INPUT, .message = "line 2: CPUID leaf 0x00000000" },
     { .name = "JSON cut off", .file = "qmp_cut.json", .status = INVAR_CPU_ERROR_INPUT, .message = "line 1: the JSON document that begins here has no end" },
+    { .name = "a JSON list cut off", .text = "[{\"return\": {}},\n", .status = INVAR_CPU_ERROR_INPUT, .message = "line 2: the JSON list has no end" },
+    { .name = "a JSON list without its beginning", .text = "{\"return\": {}}]", .status = INVAR_CPU_ERROR_INPUT, .message = "ends no list" },
+    { .name = "JSON of plain values", .text = "[17]", .status = INVAR_CPU_ERROR_INPUT, .message = "'17]' begins no JSON document" },
     { .name = "JSON that is none", .text = "{\"return\": nothing}", .status = INVAR_CPU_ERROR_INPUT, .message = "" },
-    { .name = "JSON without an expansion", .text = "{\"return\": {}}\n{\"return\": []}", .status = INVAR_CPU_ERROR_INPUT, .message = "of 2 JSON documents none" },
+    { .name = "JSON without an expansion", .text = "{\"return\": {}}\n[{\"return\": []}]", .status = INVAR_CPU_ERROR_INPUT, .message = "of 2 JSON documents none" },
     { .name = "QEMU's error", .file = "qmp_error.json", .status = INVAR_CPU_ERROR_INPUT, .message = "not a recognized CPU" },
     { .name = "expansion of nowhere", .text = "{\"return\": {\"model\": {\"name\": \"x\", \"props\": {\"a\": true}}}}", .status = INVAR_CPU_ERROR_INPUT,
       .message = "tells the architecture" },
@@ -695,6 +708,21 @@ a_hundred_thousand_features_are_refused(void **state)
     invar_cpu_free(error);
 }
 
+static void
+a_long_json_is_refused(void **state)
+{
+    g_autoptr(GString) json = g_string_new("{\"a\": \"");
+    InvarCpu *cpu = NULL;
+    char *error = NULL;
+
+    for (guint i = 0; i < 5 * 1024; i++)
+        g_string_append_printf(json, "%01024u", i);
+    g_string_append(json, "\"}");
+    assert_int_equal(invar_cpu_read(context, json->str, json->len, INVAR_CPU_FORMAT_AUTO, NULL, &cpu, &error), INVAR_CPU_ERROR_INPUT);
+    assert_non_null(strstr(error, "no reply of QEMU has more than"));
+    invar_cpu_free(error);
+}
+
 static gpointer
 use_context(gpointer opaque)
 {
@@ -797,6 +825,7 @@ main(void)
     add_test(tests, "this machine", this_machine_is_read, NULL);
     add_test(tests, "ten thousand", ten_thousand_are_streamed, NULL);
     add_test(tests, "a hundred thousand features", a_hundred_thousand_features_are_refused, NULL);
+    add_test(tests, "a long JSON document", a_long_json_is_refused, NULL);
     add_test(tests, "threads", threads_share_a_context, NULL);
     add_test(tests, "the collection of machines", machines_are_read, NULL);
     return _cmocka_run_group_tests("library", (struct CMUnitTest *)(void *)tests->data, tests->len, load, unload);
