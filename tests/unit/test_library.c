@@ -10,6 +10,7 @@
 
 #include <glib.h>
 #include <string.h>
+#include <time.h>
 
 /* Through the public header alone, as another program would. */
 static InvarCpuContext *context;
@@ -636,7 +637,7 @@ this_machine_is_read(void **state)
 
 /* Each with other features, and all of them with a common core. */
 static GString *
-ten_thousand(const char *feature)
+ten_thousand(void)
 {
     GString *text = g_string_new("<hosts>\n");
     InvarCpu *cpu = read_text("<cpu><model>Cascadelake-Server</model></cpu>", NULL);
@@ -668,19 +669,20 @@ add_visit(InvarCpu *cpu, void *user_data, char **error)
 static void
 ten_thousand_are_streamed(void **state)
 {
-    g_autoptr(GString) text = ten_thousand(NULL);
+    g_autoptr(GString) text = ten_thousand();
     InvarCpuBaseline *baseline = NULL;
     InvarCpu *common = NULL;
     char *error = NULL;
-    gint64 begin = g_get_monotonic_time();
+    clock_t begin = clock();
+    double seconds;
 
     assert_int_equal(invar_cpu_baseline_new(context, NULL, &baseline, NULL), INVAR_CPU_OK);
     invar_cpu_read_all(context, text->str, text->len, INVAR_CPU_FORMAT_AUTO, NULL, add_visit, baseline, &error);
     assert_null(error);
     assert_int_equal(invar_cpu_baseline_result(baseline, 0, &common, NULL), INVAR_CPU_OK);
-    print_message("# %" G_GSIZE_FORMAT " bytes of 10000 CPUs in %.2f s: %s\n", text->len, (double)(g_get_monotonic_time() - begin) / G_USEC_PER_SEC,
-                  invar_cpu_model(common));
-    assert_true(g_get_monotonic_time() - begin < 60 * G_USEC_PER_SEC);
+    seconds = (double)(clock() - begin) / CLOCKS_PER_SEC;
+    print_message("# %" G_GSIZE_FORMAT " bytes of 10000 CPUs in %.2f s: %s\n", text->len, seconds, invar_cpu_model(common));
+    assert_true(seconds < 30);
     invar_cpu_unref(common);
     invar_cpu_baseline_free(baseline);
 }
