@@ -267,11 +267,13 @@ def test_ten_thousand_hosts():
                             if number >> bit & 1)
             hosts.append(f"<cpu><arch>x86_64</arch><model>Haswell-v{1 + number % 4}</model><vendor>Intel</vendor>{extra}</cpu>\n")
         most = {}
+        # What a sanitizer keeps of freed memory is none of ours.
+        env = {**environment(), "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1"}
         for count in (1000, 10000):
             write(path + "/hosts.xml", "".join(hosts[:count]))
             started = time.monotonic()
             process = subprocess.Popen([harness.find_binary("invar"), "--json", "cpu-baseline", path + "/hosts.xml"],
-                                       env=environment(), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+                                       env=env, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
             found = json.load(process.stdout)
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
@@ -442,8 +444,11 @@ def test_real_machines():
             with open(signature, encoding="ascii") as text:
                 numbers = {name: int(number) for name, number in re.findall(r"^(\w+): +(\d+) ", text.read(), re.M)}
             assert numbers == cpu["signature"], (file, numbers, cpu["signature"])
-        again = invar_json("cpu-decode", "-", stdin=invar("cpu-decode", "--xml", file)[0])
-        assert again["expanded"] == cpu["expanded"], file
+        again = set(invar_json("cpu-decode", "-", stdin=invar("cpu-decode", "--xml", file)[0])["expanded"])
+        # Where a source does not tell the controls of VMX, the XML's reader takes the model's, as QEMU does.
+        if not any(name.startswith("vmx-") for name in cpu["expanded"]):
+            again = {name for name in again if not name.startswith("vmx-")}
+        assert again == set(cpu["expanded"]), (file, again ^ set(cpu["expanded"]))
     intel = [file for file in files if "Core-i7" in file and file.endswith(".cpuid.xml")]
     common = set(invar_json("cpu-baseline", *intel)["expanded"])
     for file in intel:
