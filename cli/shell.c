@@ -135,11 +135,12 @@ run_terminal(InvCli *cli)
         }
         if (*line) {
             add_history(line);
+            /* Now: what the line does may be interrupted, and the shell with it. */
+            save_history(history);
             inv_cli_run_line(cli, line);
         }
         free(line);
     }
-    save_history(history);
     return INV_EXIT_OK;
 }
 
