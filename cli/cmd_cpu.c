@@ -220,7 +220,7 @@ add_all(InvCli *cli, gint64 baseline, char **cpus, const char *file, GError **er
         call.cpus.cpus_val = cpus + done;
         call.cpus.cpus_len = batch_length(cpus + done);
         if (!inv_cli_call_invar(cli, INVAR_PROC_BASELINE_ADD, &call, &ret, error)) {
-            g_prefix_error(error, "%s, CPUs %u to %u: ", file, done + 1, done + call.cpus.cpus_len);
+            g_prefix_error(error, "%s: ", file);
             return FALSE;
         }
         done += call.cpus.cpus_len;

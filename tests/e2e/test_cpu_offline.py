@@ -487,6 +487,7 @@ def test_daemon_verbs(daemon):
     small = daemon.write("small.xml", "<cpu mode='custom' match='exact'><model>486-v1</model></cpu>")
     alien = daemon.write("alien.xml", "<cpu mode='custom' match='exact'><model>486-v1</model>"
                                       "<feature policy='require' name='avx512-4fmaps'/></cpu>")
+    invalid = daemon.write("invalid.xml", "<cpu mode='custom' match='exact'><model>486-v1</model><frob/></cpu>")
     for command in (["cpu-compare"], ["hypervisor-cpu-compare", *virttype]):
         good = daemon.invar(*command, small, "--validate")
         assert "is a superset of CPU described in" in good.stdout, good.stdout
@@ -494,10 +495,24 @@ def test_daemon_verbs(daemon):
         assert bad.returncode == 1 and "is incompatible with" in bad.stdout, bad
         bad = daemon.invar(*command, alien, "--error", check=False)
         assert bad.returncode == 1 and "avx512-4fmaps" in bad.stderr and "error: " in bad.stderr, bad
+        bad = daemon.invar(*command, invalid, "--validate", check=False)
+        assert bad.returncode == 1 and "frob" in bad.stderr, bad
     short = daemon.invar("hypervisor-cpu-baseline", *virttype, "--migratable", sample("several.xml")).stdout
     long = daemon.invar("hypervisor-cpu-baseline", *virttype, "--features", sample("several.xml")).stdout
     assert len(harness.features_of(long)) > len(harness.features_of(short)), (short, long)
     assert daemon.invar("hypervisor-cpu-baseline", *virttype, "--model", "486-v1").stdout.count("<model") == 1
+
+
+def test_many_cpus(daemon):
+    """hypervisor-cpu-baseline takes more CPUs than libvirt's wire does, and names the one that it cannot take"""
+    hosts = ["<cpu><arch>x86_64</arch><model>{}</model><vendor>Intel</vendor></cpu>".format(("Haswell-v4", "Skylake-Client-v3")[number % 2])
+             for number in range(700)]
+    found = daemon.invar("hypervisor-cpu-baseline", "--virttype", "qemu", daemon.write("many.xml", "\n".join(hosts))).stdout
+    few = daemon.invar("hypervisor-cpu-baseline", "--virttype", "qemu", daemon.write("few.xml", "\n".join(hosts[:2]))).stdout
+    assert found == few and "<model" in found, (found, few)
+    hosts[600] = "<cpu><arch>x86_64</arch><model>Frob</model></cpu>"
+    bad = daemon.invar("hypervisor-cpu-baseline", "--virttype", "qemu", daemon.write("bad.xml", "\n".join(hosts)), check=False)
+    assert bad.returncode == 1 and "601" in bad.stderr and "'Frob'" in bad.stderr and "bad.xml" in bad.stderr, bad
 
 
 def test_hypervisor_models(daemon):
