@@ -100,8 +100,10 @@ fold(InvCpuCommon *common, GPtrArray *models, GError **error)
     InvJson *model = inv_emulator_common_model(choice->emulator, choice->type, choice->machine->name, (const InvJson *const *)models->pdata,
                                                models->len, inv_daemon_probe_deadline(common->daemon), &full, error);
 
-    if (!model)
+    if (!model) {
+        inv_cpu_model_info_explain(&choice->facts, (const InvJson *const *)models->pdata, models->len, error);
         return FALSE;
+    }
     inv_json_free(common->model);
     inv_json_free(common->full);
     common->model = model;

@@ -72,20 +72,6 @@ model_of(const InvCpuFacts *facts, const InvCpu *cpu, GError **error)
     return find_model(facts, cpu->model ? cpu->model : facts->default_model, error);
 }
 
-/* QEMU would refuse it too, but does not say what was meant. */
-static gboolean
-check_feature(const InvCpuFacts *facts, const char *name, GError **error)
-{
-    g_autofree const char **known = facts->host ? inv_feature_set_list(facts->host->known) : NULL;
-    g_autofree char *nearest = NULL;
-
-    if (!known || inv_feature_set_has(facts->host->known, name))
-        return TRUE;
-    nearest = inv_nearest_names(name, known, g_strv_length((char **)known));
-    return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s has no CPU feature '%.64s' of %s%s%s", facts->emulator, name,
-                         facts->arch, nearest ? "; nearest are: " : "", nearest ? nearest : "");
-}
-
 static gboolean
 check_properties(const InvCpuFacts *facts, const InvCpu *cpu, GError **error)
 {
@@ -109,9 +95,9 @@ compare_features(gconstpointer a, gconstpointer b)
 }
 
 static InvJson *
-properties(const InvCpuFacts *facts, const InvCpu *cpu, GError **error)
+properties(const InvCpuFacts *facts, const InvCpu *cpu)
 {
-    g_autoptr(InvJson) props = inv_json_new_object();
+    InvJson *props = inv_json_new_object();
     g_autoptr(GPtrArray) sorted = g_ptr_array_new();
 
     for (guint i = 0; i < cpu->features->len; i++)
@@ -121,13 +107,11 @@ properties(const InvCpuFacts *facts, const InvCpu *cpu, GError **error)
         const InvCpuFeature *feature = g_ptr_array_index(sorted, i);
         const char *name = inv_cpu_map_to_libvirt(facts->map, feature->name);
 
-        if (!check_feature(facts, name, error))
-            return NULL;
         if (feature->policy != INV_CPU_POLICY_OPTIONAL)
             inv_json_object_set_boolean(props, inv_cpu_map_to_qemu(facts->map, name),
                                         feature->policy != INV_CPU_POLICY_DISABLE && feature->policy != INV_CPU_POLICY_FORBID);
     }
-    return g_steal_pointer(&props);
+    return props;
 }
 
 InvJson *
@@ -139,14 +123,43 @@ inv_cpu_to_model_info(const InvCpuFacts *facts, const InvCpu *cpu, GError **erro
 
     if (!model || !check_properties(facts, cpu, error))
         return NULL;
-    props = properties(facts, cpu, error);
-    if (!props)
-        return NULL;
+    props = properties(facts, cpu);
     info = inv_json_new_object();
     inv_json_object_set_string(info, "name", model);
     if (inv_json_size(props) > 0)
         inv_json_object_set(info, "props", g_steal_pointer(&props));
     return info;
+}
+
+void
+inv_cpu_model_info_explain(const InvCpuFacts *facts, const InvJson *const *models, guint n, GError **error)
+{
+    g_autofree const char **known = facts->host ? inv_feature_set_list(facts->host->known) : NULL;
+
+    if (!known || !error || !*error || (*error)->code != VIR_ERR_CONFIG_UNSUPPORTED)
+        return;
+    for (guint i = 0; i < n; i++) {
+        const InvJson *props = inv_json_get(models[i], "props");
+
+        for (guint k = 0; k < inv_json_size(props); k++) {
+            const InvJson *value;
+            const char *name = inv_json_member(props, k, &value);
+            g_autofree char *quoted = g_strdup_printf(".%s'", name);
+            g_autofree char *nearest = NULL;
+
+            /* Names of groups of features are no features, and QEMU takes them too. */
+            if (inv_feature_set_has(facts->host->known, name) || !strstr((*error)->message, quoted))
+                continue;
+            nearest = inv_nearest_names(name, known, g_strv_length((char **)known));
+            if (nearest) {
+                g_autofree char *text = g_strdup_printf("%s; nearest are: %s", (*error)->message, nearest);
+
+                g_clear_error(error);
+                inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", text);
+            }
+            return;
+        }
+    }
 }
 
 typedef struct {

@@ -14,10 +14,13 @@ G_BEGIN_DECLS
  * {"name": …, "props": {feature: boolean, …}}, features sorted, so that equal CPUs are equal texts. A
  * mode that follows the host, and a <cpu> without mode and model, become what stands for the host
  * here. An optional feature is left to the model. Owned by the caller. VIR_ERR_CONFIG_UNSUPPORTED
- * names the nearest names for an unknown model or feature; VIR_ERR_NO_SUPPORT for what no model of
+ * names the nearest names for an unknown model (features are QEMU's to refuse); VIR_ERR_NO_SUPPORT for what no model of
  * QEMU can say (vendor, vendor_id, maxphysaddr, cache).
  */
 InvJson *inv_cpu_to_model_info(const InvCpuFacts *facts, const InvCpu *cpu, GError **error);
+
+/* Behind a question to QEMU about @models that failed: an unknown property gets its nearest names into the message. */
+void inv_cpu_model_info_explain(const InvCpuFacts *facts, const InvJson *const *models, guint n, GError **error);
 
 /* What stands for all that this QEMU can give here. */
 InvJson *inv_cpu_host_model_info(const InvCpuFacts *facts);

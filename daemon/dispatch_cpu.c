@@ -34,13 +34,17 @@ incompatible(const char *why, unsigned int flags, virCPUCompareResult *result, G
 static char *
 tell_difference(const InvCpuFacts *facts, const InvModelComparison *comparison)
 {
+    static const char *const relations[] = {
+        [INV_MODELS_IDENTICAL] = "what the host has", /* never told */
+        [INV_MODELS_SUPERSET] = "less than the host has, which match='strict' does not allow",
+        [INV_MODELS_SUBSET] = "more than the host has",
+        [INV_MODELS_INCOMPATIBLE] = "different from what the host has",
+    };
     gboolean models = g_strv_contains((const char *const *)comparison->responsible, "type");
     g_autoptr(GString) text = g_string_new(NULL);
     guint told = 0;
 
-    g_string_append_printf(text, "%s finds it %s on machine %s", facts->emulator,
-                           comparison->relation == INV_MODELS_SUBSET ? "more than the host has" : "different from what the host has",
-                           facts->machine);
+    g_string_append_printf(text, "%s on machine %s finds it %s", facts->emulator, facts->machine, relations[comparison->relation]);
     for (char **name = comparison->responsible; *name; name++) {
         if (strcmp(*name, "type") != 0)
             g_string_append_printf(text, "%s%s", told++ ? ", " : "; responsible are: ", *name);
@@ -88,8 +92,10 @@ compare_by_qemu(InvDaemon *daemon, InvCpuSubject *subject, const InvCpu *cpu, un
     }
     comparison = inv_emulator_compare_models(choice->emulator, choice->type, choice->machine->name, host, wanted,
                                              inv_daemon_probe_deadline(daemon), error);
-    if (!comparison)
+    if (!comparison) {
+        inv_cpu_model_info_explain(&choice->facts, (const InvJson *const[]){ wanted }, 1, error);
         return FALSE;
+    }
     *result = comparison->relation == INV_MODELS_IDENTICAL ? VIR_CPU_COMPARE_IDENTICAL : VIR_CPU_COMPARE_SUPERSET;
     if (comparison->relation == INV_MODELS_IDENTICAL ||
         (comparison->relation == INV_MODELS_SUPERSET && cpu->match != INV_CPU_MATCH_STRICT))

@@ -89,7 +89,7 @@ get_max_vcpus(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_d
     if (wanted->type && !inv_virt_type_parse(*wanted->type, &type, error))
         return FALSE;
     emulator = default_emulator(user_data, error);
-    machine = emulator ? inv_emulator_find_machine(emulator, NULL, error) : NULL;
+    machine = emulator ? inv_emulator_usual_machine(emulator, NULL, error) : NULL;
     if (!machine)
         return FALSE;
     ((remote_connect_get_max_vcpus_ret *)ret)->max_vcpus = (int)machine->max_cpus;

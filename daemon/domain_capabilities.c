@@ -82,7 +82,7 @@ target_find(Target *target, InvEmulators *emulators, const char *emulatorbin, co
     target->emulator = inv_emulators_get(emulators, emulatorbin, arch, remaining_ms(end), error);
     if (!target->emulator || !choose_accelerator(target, virttype, error))
         return FALSE;
-    target->machine = inv_emulator_find_machine(target->emulator, machine, error);
+    target->machine = inv_emulator_usual_machine(target->emulator, machine, error);
     return target->machine != NULL;
 }
 

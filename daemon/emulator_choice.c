@@ -37,7 +37,7 @@ inv_emulator_choose(InvDaemon *daemon, const char *path, const char *arch, const
         return FALSE;
     if (!inv_emulator_check_accelerator(choice->emulator, choice->type, error))
         return FALSE;
-    choice->machine = inv_emulator_find_machine(choice->emulator, machine, error);
+    choice->machine = inv_emulator_usual_machine(choice->emulator, machine, error);
     return choice->machine && inv_emulator_cpu_facts(choice->emulator, choice->type, choice->machine->name, expansions,
                                                      deadline, &choice->facts, error);
 }

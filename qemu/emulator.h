@@ -88,6 +88,11 @@ guint inv_emulator_n_machines(const InvEmulator *emulator);
 const InvMachine *inv_emulator_machine_at(const InvEmulator *emulator, guint index);
 /* By canonical name or alias, NULL: the default; an error names the nearest when there is none. */
 const InvMachine *inv_emulator_find_machine(const InvEmulator *emulator, const char *name, GError **error);
+/*
+ * The same for questions, which need not be as sure as a guest's definition: where QEMU has no default (aarch64) NULL is
+ * "virt", as for libvirt's clients.
+ */
+const InvMachine *inv_emulator_usual_machine(const InvEmulator *emulator, const char *name, GError **error);
 /* Does its QOM have the device type ("virtio-rng-pci")? */
 gboolean inv_emulator_has_device(const InvEmulator *emulator, const char *type);
 

@@ -83,3 +83,14 @@ inv_emulator_find_machine(const InvEmulator *emulator, const char *name, GError 
                       emulator->arch, MAX_SHOWN, name);
     return NULL;
 }
+
+const InvMachine *
+inv_emulator_usual_machine(const InvEmulator *emulator, const char *name, GError **error)
+{
+    const InvMachine *machine = inv_emulator_find_machine(emulator, name, name ? error : NULL);
+
+    if (!machine && !name)
+        machine = inv_emulator_find_machine(emulator, "virt", NULL);
+    /* Its words. */
+    return machine || name ? machine : inv_emulator_find_machine(emulator, NULL, error);
+}
