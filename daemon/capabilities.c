@@ -19,20 +19,6 @@ remaining_ms(gint64 end)
     return left > 1 ? (guint)left : 1;
 }
 
-/* The facts about this host's own processor, by way of the emulator for its architecture. */
-static gboolean
-host_cpu_facts(InvEmulator *emulator, gint64 end, InvCpuFacts *facts)
-{
-    g_autoptr(GError) error = NULL;
-    InvVirtType accelerator = inv_emulator_check_accelerator(emulator, INV_VIRT_KVM, NULL) ? INV_VIRT_KVM : INV_VIRT_QEMU;
-    const InvMachine *machine = inv_emulator_find_machine(emulator, NULL, &error);
-
-    if (machine && inv_emulator_cpu_facts(emulator, accelerator, machine->name, TRUE, remaining_ms(end), facts, &error))
-        return TRUE;
-    g_warning("The capabilities lack the host's CPU features: %s", error->message);
-    return FALSE;
-}
-
 static void
 write_signature(InvXmlOut *out, const InvHostCpuIdentity *identity)
 {
@@ -79,14 +65,11 @@ write_page_size(InvXmlOut *out, guint size_kib)
 }
 
 static void
-write_cpu(InvXmlOut *out, InvEmulator *emulator, const InvHostTopology *topology, gint64 end)
+write_cpu(InvXmlOut *out, const InvHostTopology *topology)
 {
     g_autoptr(InvHostCpuIdentity) identity = inv_host_cpu_identity();
-    g_autoptr(InvHostCpuDescription) description = NULL;
-    InvCpuFacts facts;
+    g_autoptr(InvHostCpuDescription) description = inv_host_cpu_describe_host();
 
-    if (emulator && host_cpu_facts(emulator, end, &facts))
-        description = inv_host_cpu_describe(&facts);
     inv_xml_out_open(out, "cpu");
     inv_xml_out_element(out, "arch", inv_host_arch());
     if (description && description->model)
@@ -169,7 +152,7 @@ write_cell(InvXmlOut *out, const InvHostCell *cell)
 }
 
 static gboolean
-write_host(InvXmlOut *out, InvEmulator *emulator, gint64 end, GError **error)
+write_host(InvXmlOut *out, GError **error)
 {
     g_autoptr(InvHostTopology) topology = inv_host_topology(error);
     g_autofree char *uuid = inv_host_uuid(NULL);
@@ -179,7 +162,7 @@ write_host(InvXmlOut *out, InvEmulator *emulator, gint64 end, GError **error)
     inv_xml_out_open(out, "host");
     if (uuid)
         inv_xml_out_element(out, "uuid", uuid);
-    write_cpu(out, emulator, topology, end);
+    write_cpu(out, topology);
     /* Suspending the host is not among Invar's calls: whatever the kernel can do, no client gets it here. */
     inv_xml_out_element(out, "power_management", NULL);
     inv_xml_out_element_with(out, "iommu", "support", inv_host_has_iommu() ? "yes" : "no");
@@ -189,6 +172,11 @@ write_host(InvXmlOut *out, InvEmulator *emulator, gint64 end, GError **error)
     for (guint i = 0; i < topology->cells->len; i++)
         write_cell(out, g_ptr_array_index(topology->cells, i));
     inv_xml_out_close(out);
+    inv_xml_out_close(out);
+    /* As the call for the host's security model says. */
+    inv_xml_out_open(out, "secmodel");
+    inv_xml_out_element(out, "model", "none");
+    inv_xml_out_element(out, "doi", "0");
     inv_xml_out_close(out);
     inv_xml_out_close(out);
     return TRUE;
@@ -367,16 +355,9 @@ inv_capabilities_format(InvEmulators *emulators, guint deadline_ms, GError **err
     gint64 end = g_get_monotonic_time() + (gint64)deadline_ms * 1000;
     g_autoptr(GPtrArray) defaults = default_emulators(emulators, end);
     g_autoptr(InvXmlOut) out = inv_xml_out_new();
-    InvEmulator *own = NULL;
 
-    for (guint i = 0; i < defaults->len && !own; i++) {
-        InvEmulator *emulator = g_ptr_array_index(defaults, i);
-
-        if (g_str_equal(inv_emulator_arch(emulator), inv_host_arch()))
-            own = emulator;
-    }
     inv_xml_out_open(out, "capabilities");
-    if (!write_host(out, own, end, error))
+    if (!write_host(out, error))
         return NULL;
     for (guint i = 0; i < defaults->len; i++)
         write_guest(out, g_ptr_array_index(defaults, i));

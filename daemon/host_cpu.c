@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/host_cpu.h"
 
+#include "qemu/kvm.h"
+
 #include <string.h>
 
 void
@@ -62,82 +64,136 @@ inv_cpu_model_vendor(const InvCpuTable *table, const InvCpuModel *model)
     return vendor ? inv_cpu_vendor_from_id(vendor) : NULL;
 }
 
-/*
- * A description cannot say "without this". What CPUID does not show of the hardware (MSRs, what
- * accelerators add) cannot be compared, and every guest model has the hypervisor bit.
- */
 static gboolean
-hardware_lacks(const InvCpuFacts *facts, const InvFeatureSet *model)
+takes_away(const InvCpu *cpu)
 {
-    g_autoptr(InvFeatureSet) missing = inv_feature_set_copy(model);
-    g_autofree const char **names = NULL;
-
-    inv_feature_set_subtract(missing, facts->hardware);
-    names = inv_feature_set_list(missing);
-    for (const char **name = names; *name; name++) {
-        const InvCpuMapFeature *feature = inv_cpu_map_find(facts->map, *name);
-
-        if (feature && !feature->is_msr && feature->mask && !g_str_equal(*name, "hypervisor") &&
-            !inv_cpu_map_follows_topology(*name))
+    for (guint i = 0; i < cpu->features->len; i++) {
+        if (((const InvCpuFeature *)g_ptr_array_index(cpu->features, i))->policy == INV_CPU_POLICY_DISABLE)
             return TRUE;
     }
     return FALSE;
 }
 
-static guint
-count_beyond(const InvFeatureSet *hardware, const InvFeatureSet *model)
+static gboolean
+is_newer(const InvCpuModelEntry *entry, const InvCpuModelEntry *than)
 {
-    g_autoptr(InvFeatureSet) rest = inv_feature_set_copy(hardware);
-
-    inv_feature_set_subtract(rest, model);
-    return inv_feature_set_count(rest);
+    return entry->deprecated != than->deprecated ? than->deprecated : entry->version > than->version;
 }
 
-static const InvCpuModel *
-nearest_model(const InvCpuFacts *facts)
+/* Of the models of its vendor all of whose features it has the one that leaves the least to add; NULL: none. */
+static const InvCpuModelEntry *
+largest_within(const InvCpuDecoder *decoder, const InvCpuSeen *seen)
 {
-    const InvCpuModel *best = NULL;
-    gboolean best_kin = FALSE;
-    guint best_rest = 0;
-    const char *vendor = facts->host_vendor ? inv_cpu_vendor_from_id(facts->host_vendor) : NULL;
+    const InvCpuModels *models = inv_cpu_decoder_models(decoder);
+    const InvCpuModelEntry *best = NULL;
+    guint most = 0;
 
-    for (guint i = 0; i < inv_cpu_table_size(facts->table); i++) {
-        const InvCpuModel *model = inv_cpu_table_at(facts->table, i);
-        const InvCpuExpansion *expansion = expansion_of(facts->table, model);
-        gboolean kin = g_strcmp0(inv_cpu_model_vendor(facts->table, model), vendor) == 0;
-        guint rest;
+    for (guint i = 0; i < inv_cpu_models_size(models); i++) {
+        const InvCpuModelEntry *entry = inv_cpu_models_at(models, i);
+        const InvFeatureSet *features = inv_cpu_decoder_model(decoder, entry->name, FALSE);
+        guint count;
 
-        if (!expansion || inv_cpu_model_is_generic(model->name) || is_versioned(model->name) || (best_kin && !kin) ||
-            hardware_lacks(facts, expansion->on))
+        if (g_strcmp0(entry->vendor, seen->vendor) != 0 || !features || !inv_feature_set_is_subset(features, seen->features))
             continue;
-        rest = count_beyond(facts->hardware, expansion->on);
-        if (!best || kin > best_kin || rest < best_rest) {
-            best = model;
-            best_kin = kin;
-            best_rest = rest;
+        count = inv_feature_set_count(features);
+        if (!best || count > most || (count == most && is_newer(entry, best))) {
+            best = entry;
+            most = count;
         }
     }
     return best;
 }
 
-InvHostCpuDescription *
-inv_host_cpu_describe(const InvCpuFacts *facts)
+static const char *
+client_name(const InvCpuModelEntry *entry)
 {
-    InvHostCpuDescription *description;
-    g_autoptr(InvFeatureSet) rest = NULL;
-    g_autofree const char **names = NULL;
-    const InvCpuModel *model;
+    for (const char *const *alias = entry->aliases; *alias; alias++) {
+        if (!is_versioned(*alias))
+            return *alias;
+    }
+    return entry->name;
+}
 
-    if (!facts->hardware)
-        return NULL;
-    description = g_new0(InvHostCpuDescription, 1);
-    model = facts->table ? nearest_model(facts) : NULL;
-    rest = inv_feature_set_copy(facts->hardware);
-    if (model) {
-        description->model = g_strdup(model->name);
-        inv_feature_set_subtract(rest, expansion_of(facts->table, model)->on);
+InvHostCpuDescription *
+inv_host_cpu_describe_seen(const InvCpuDecoder *decoder, const InvCpuSeen *seen)
+{
+    InvHostCpuDescription *description = g_new0(InvHostCpuDescription, 1);
+    g_autoptr(InvCpu) cpu = inv_cpu_describe_seen(decoder, seen, NULL);
+    g_autoptr(InvFeatureSet) rest = inv_feature_set_copy(seen->features);
+    g_autofree const char **names = NULL;
+    const InvCpuModelEntry *entry = NULL;
+
+    if (cpu)
+        entry = takes_away(cpu) ? largest_within(decoder, seen) : inv_cpu_models_find(inv_cpu_decoder_models(decoder), cpu->model);
+    if (entry) {
+        description->model = g_strdup(client_name(entry));
+        /* What comes along with vmx is not worth naming. */
+        inv_feature_set_subtract(rest, inv_cpu_decoder_model(decoder, entry->name, inv_feature_set_has(seen->features, "vmx")));
     }
     names = inv_feature_set_list(rest);
     description->features = g_strdupv((char **)names);
     return description;
+}
+
+static InvHostCpuDescription *
+describe_machine(const InvCpuMap *map, const InvCpuModels *models, InvFeatureNames *names, GError **error)
+{
+    g_autoptr(InvCpuDecoder) decoder = inv_cpu_decoder_new(inv_cpu_map_default_folder(), map, models, names, error);
+    g_autoptr(InvCpuidData) data = inv_cpuid_data_of_this_machine();
+    g_autoptr(InvCpuSeen) seen = NULL;
+
+    if (!decoder || !data)
+        return NULL;
+    inv_cpuid_data_add_machine_msrs(data, map);
+    seen = inv_cpu_seen_from_cpuid(decoder, data, error);
+    return seen ? inv_host_cpu_describe_seen(decoder, seen) : NULL;
+}
+
+static InvHostCpuDescription *
+make_description(void)
+{
+    static const char arch[] = "x86_64";
+    g_autoptr(GError) error = NULL;
+    g_autoptr(InvCpuMap) map = inv_cpu_map_load(inv_cpu_map_default_folder(), arch, &error);
+    g_autoptr(InvCpuModels) models = map ? inv_cpu_models_load(inv_cpu_map_default_folder(), arch, &error) : NULL;
+    g_autoptr(InvFeatureNames) names = inv_feature_names_new();
+    InvHostCpuDescription *description = models ? describe_machine(map, models, names, &error) : NULL;
+
+    if (error)
+        g_warning("The host's processor cannot be described: %s", error->message);
+    return description;
+}
+
+static InvHostCpuDescription *
+copy_description(const InvHostCpuDescription *description)
+{
+    InvHostCpuDescription *copy = g_new0(InvHostCpuDescription, 1);
+
+    copy->model = g_strdup(description->model);
+    copy->features = g_strdupv(description->features);
+    return copy;
+}
+
+InvHostCpuDescription *
+inv_host_cpu_describe_host(void)
+{
+    static GMutex lock;
+    static char *fingerprint;                  /* guarded by lock */
+    static InvHostCpuDescription *description; /* guarded by lock */
+    g_autofree char *now = inv_host_cpu_fingerprint();
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&lock);
+
+    if (g_strcmp0(fingerprint, now) != 0) {
+        inv_host_cpu_description_free(description);
+        description = make_description();
+        g_free(fingerprint);
+        fingerprint = g_steal_pointer(&now);
+    }
+    return description ? copy_description(description) : NULL;
+}
+
+InvHostCpuDescription *
+inv_host_cpu_describe(const InvCpuFacts *facts)
+{
+    return facts->hardware ? inv_host_cpu_describe_host() : NULL;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu_driver/cpu_driver.h"
+#include "cpu_driver/decode.h"
 
 #include <glib.h>
 
@@ -9,10 +10,11 @@ G_BEGIN_DECLS
 
 /*
  * The short description of a processor that libvirt's <capabilities> gives: a named model, all of
- * whose features it has, and what it has beyond that. It is for reading: no verdict depends on it.
+ * whose features it has (the document has no words for "without"), and what it has beyond that. It is
+ * for reading: no verdict depends on it.
  */
 typedef struct {
-    char *model;     /* a name without version, as clients know it ("EPYC"), or NULL: no model fits */
+    char *model;     /* by the name that older clients know, where it has one ("EPYC" for EPYC-v1), or NULL: no model fits */
     char **features; /* libvirt's names, sorted, NULL-terminated; without a model all of them */
 } InvHostCpuDescription;
 
@@ -20,10 +22,19 @@ void inv_host_cpu_description_free(InvHostCpuDescription *description);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvHostCpuDescription, inv_host_cpu_description_free)
 
 /*
- * Describes facts->hardware, by the models of facts->table that carry an expansion: of the
- * processor's own vendor if one fits, and of these the one that leaves the fewest features to name.
- * NULL when the hardware is not known.
+ * Describes @seen by the models that @decoder knows: as inv_cpu_describe_seen() does where that takes
+ * nothing away from its model; else by the model with the fewest features to add. Owned by the caller.
  */
+InvHostCpuDescription *inv_host_cpu_describe_seen(const InvCpuDecoder *decoder, const InvCpuSeen *seen);
+
+/*
+ * The processor of this host, by the models of the map that is installed; made once for as long as
+ * inv_host_cpu_fingerprint() stays the same. NULL: its CPUID cannot be read, as on other architectures
+ * than x86. Owned by the caller. From any thread.
+ */
+InvHostCpuDescription *inv_host_cpu_describe_host(void);
+
+/* The same for whoever asks with facts: NULL when they are not of this host's architecture. */
 InvHostCpuDescription *inv_host_cpu_describe(const InvCpuFacts *facts);
 
 /* Is it "host", "max" or "base", which name no fixed model? */

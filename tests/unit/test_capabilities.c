@@ -2,6 +2,7 @@
 #include "daemon/capabilities.h"
 #include "daemon/domain_capabilities.h"
 #include "daemon/host.h"
+#include "daemon/host_cpu.h"
 #include "tests/unit/schema_check.h"
 #include "util/error.h"
 
@@ -105,6 +106,12 @@ char **
 inv_emulators_list(InvEmulators *all)
 {
     return g_new0(char *, 1);
+}
+
+char *
+inv_host_cpu_fingerprint(void)
+{
+    return g_strdup("cpu of a test");
 }
 
 void
@@ -285,7 +292,7 @@ assert_valid(const char *schema)
 
 typedef struct {
     const char *name;
-    gboolean kvm_works, hardware_known;
+    gboolean kvm_works;
     const char *path, *expected;
 } CapabilitiesCase;
 
@@ -300,11 +307,7 @@ static const CapabilitiesCase capabilities_cases[] = {
     { .name = "aliases say what they mean", .path = GUEST "/arch/machine/@canonical", .expected = "pc-q35-7.2 pc-i440fx-7.2" },
     { .name = "deprecated machines", .path = GUEST "/arch/machine[@deprecated='yes']", .expected = "pc-i440fx-1.4" },
     { .name = "a path is escaped", .path = GUEST "/arch/emulator", .expected = "/usr/bin/qemu-system-<x86>" },
-    { .name = "the model leaves the least to say", .hardware_known = TRUE, .path = "/capabilities/host/cpu/model",
-      .expected = "Small" },
-    { .name = "what the model has not is named", .hardware_known = TRUE, .path = "/capabilities/host/cpu/feature/@name",
-      .expected = "avx" },
-    { .name = "no model for hardware that is not known", .path = "/capabilities/host/cpu/model", .expected = "" },
+    { .name = "the security model is told", .path = "/capabilities/host/secmodel", .expected = "\n      none\n      0\n    " },
 };
 
 static void
@@ -312,15 +315,78 @@ capabilities_say(void **state)
 {
     const CapabilitiesCase *row = *state;
 
-    emulators = (InvEmulators){ row->kvm_works, row->hardware_known };
-    if (!g_str_equal(inv_host_arch(), "x86_64") && row->hardware_known)
-        skip();
+    emulators = (InvEmulators){ row->kvm_works, TRUE };
     text = inv_capabilities_format(&emulators, 5000, &error);
     assert_non_null(text);
     document = xmlReadMemory(text, (int)strlen(text), NULL, NULL, XML_PARSE_NONET);
     assert_non_null(document);
     assert_found(row->path, row->expected);
+    schema_drop_dotted_features(xmlDocGetRootElement(document));
     assert_valid("capability.rng");
+}
+
+typedef struct {
+    const char *name;
+    const char *base, *vendor; /* what the processor is, but for the next two */
+    const char *more, *less;
+    const char *model, *features; /* NULL: any that fits */
+} HostCase;
+
+static const HostCase host_cases[] = {
+    { "a model as it is, by the name without version", "EPYC-v2", "AuthenticAMD", NULL, NULL, "EPYC-IBPB", "" },
+    { "what is beyond the model is named", "Nehalem-v1", "GenuineIntel", "erms", NULL, "Nehalem", "erms" },
+    { "nothing is claimed that is not there", "Haswell-v4", "GenuineIntel", NULL, "aes", NULL, NULL },
+    { "nothing is claimed, and what is beyond is named", "EPYC-v1", "AuthenticAMD", "avx512f", "sse4a", NULL, NULL },
+    { "a vendor of whom no model is known", "Nehalem-v1", "CentaurHauls", NULL, NULL, NULL, NULL },
+};
+
+/* Whatever the words, model and features together are the processor. */
+static void
+host_is_described(void **state)
+{
+    const HostCase *row = *state;
+    g_autoptr(InvCpuModels) models = inv_cpu_models_load(inv_cpu_map_default_folder(), "x86_64", NULL);
+    g_autoptr(InvCpuDecoder) decoder = inv_cpu_decoder_new(inv_cpu_map_default_folder(), map, models, names, NULL);
+    g_autoptr(InvHostCpuDescription) description = NULL;
+    g_autoptr(InvFeatureSet) features = inv_feature_set_copy(inv_cpu_decoder_model(decoder, row->base, FALSE));
+    g_autoptr(InvFeatureSet) said = inv_feature_set_new(names);
+    g_autofree char *list = NULL;
+    InvCpuSeen seen = { .vendor = (char *)row->vendor, .features = features, .msrs_known = TRUE };
+
+    if (row->more)
+        inv_feature_set_add(features, row->more);
+    if (row->less)
+        inv_feature_set_remove(features, row->less);
+    description = inv_host_cpu_describe_seen(decoder, &seen);
+    assert_non_null(description);
+    if (row->model)
+        assert_string_equal(description->model, row->model);
+    list = g_strjoinv(" ", description->features);
+    if (row->features)
+        assert_string_equal(list, row->features);
+    if (g_str_equal(row->vendor, "CentaurHauls"))
+        assert_null(description->model);
+    else
+        inv_feature_set_unite(said, inv_cpu_decoder_model(decoder, description->model, FALSE));
+    assert_true(inv_feature_set_is_subset(said, features));
+    inv_feature_set_add_list(said, (const char *const *)description->features);
+    assert_int_equal(inv_feature_set_distance(said, features), 0);
+}
+
+/* The host's own: made once, and the same again. */
+static void
+host_of_this_test(void **state)
+{
+    g_autoptr(InvHostCpuDescription) description = inv_host_cpu_describe_host();
+    g_autoptr(InvHostCpuDescription) again = inv_host_cpu_describe_host();
+
+    if (!g_str_equal(inv_host_arch(), "x86_64"))
+        skip();
+    assert_non_null(description);
+    assert_non_null(again);
+    assert_true(g_strcmp0(description->model, again->model) == 0);
+    assert_true(g_strv_equal((const char *const *)description->features, (const char *const *)again->features));
+    assert_true(description->model || description->features[0]);
 }
 
 typedef struct {
@@ -429,10 +495,11 @@ model_names_are_qemus(void **state)
 int
 main(void)
 {
-    struct CMUnitTest tests[48] = { cmocka_unit_test_teardown(model_names_are_qemus, teardown) };
-    gsize n = 1;
+    struct CMUnitTest tests[64] = { cmocka_unit_test_teardown(model_names_are_qemus, teardown), cmocka_unit_test(host_of_this_test) };
+    gsize n = 2;
     int failed;
 
+    ADD_ROWS(host_cases, host_is_described);
     ADD_ROWS(capabilities_cases, capabilities_say);
     ADD_ROWS(domain_cases, domain_capabilities_say);
     g_assert(n <= G_N_ELEMENTS(tests));
