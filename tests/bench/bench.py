@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 
+import cpu_calls
 import qemu_alone
 from servers import CannotStart, Invard, Libvirtd, harness
 
@@ -49,6 +50,16 @@ class Table:
         self.rows.setdefault(row, {"unit": ""})[column] = str(why).splitlines()[0]
 
     @staticmethod
+    def _ratio(values, columns):
+        """How many times better the first column is; times are better small."""
+        medians = [statistics.median(values[column]) for column in columns
+                   if isinstance(values.get(column), list) and values[column]]
+        if len(medians) != 2 or not all(medians):
+            return "-"
+        ratio = medians[0] / medians[1]
+        return f"{ratio if values['unit'] == '1/s' else 1 / ratio:.1f} x"
+
+    @staticmethod
     def _cell(unit, values):
         if isinstance(values, str):
             return "failed"
@@ -57,14 +68,17 @@ class Table:
         median = statistics.median(values)
         if unit == "ms":
             return f"{median * 1000:.1f} ({len(values)})"
+        if unit == "us" and median < 100:
+            return f"{median:.1f} ({len(values)})"
         return f"{median:,.0f} ({len(values)})"
 
     def print(self):
         width = max(len(row) for row in self.rows) + 2
-        print(f"{'':{width}}{'unit':>8}" + "".join(f"{column:>18}" for column in self.columns))
+        two = len(self.columns) == 2
+        print(f"{'':{width}}{'unit':>8}" + "".join(f"{column:>18}" for column in self.columns) + f"{'better':>10}" * two)
         for row, values in self.rows.items():
             cells = "".join(f"{self._cell(values['unit'], values.get(column)):>18}" for column in self.columns)
-            print(f"{row:{width}}{values['unit']:>8}{cells}")
+            print(f"{row:{width}}{values['unit']:>8}{cells}" + f"{self._ratio(values, self.columns):>10}" * two)
         for row, values in self.rows.items():
             for column in self.columns:
                 if isinstance(values.get(column), str):
@@ -175,8 +189,6 @@ def bench_calls(table, server, connection, runs):
         "calls: lookup by name": lambda: connection.lookupByName(GUEST),
         "calls: list all domains": connection.listAllDomains,
         "calls: XML of a domain": domain.XMLDesc,
-        "calls: domain capabilities": lambda: ask_one(connection),
-        "calls: capabilities": lambda: ask_all(connection),
     }
     try:
         for row, function in calls.items():
@@ -190,15 +202,18 @@ def bench_calls(table, server, connection, runs):
 
 
 def bench(table, server, options):
-    bench_probes(table, server, options.runs, options.cold_runs)
+    if not options.cpu:
+        bench_probes(table, server, options.runs, options.cold_runs)
     server.start()
     connection = libvirt.open(server.uri)
     try:
         # What is measured from here on is not the first look at a QEMU.
         ask_one(connection)
         ask_all(connection)
-        bench_life(table, server, connection, options.runs)
-        bench_calls(table, server, connection, max(1, options.runs // 2))
+        if not options.cpu:
+            bench_life(table, server, connection, options.runs)
+            bench_calls(table, server, connection, max(1, options.runs // 2))
+        cpu_calls.bench(table, server, connection, max(1, options.runs // 2))
     finally:
         connection.close()
         server.stop()
@@ -249,6 +264,7 @@ def main():
     parser.add_argument("--runs", type=int, default=5, help="runs of each measure")
     parser.add_argument("--cold-runs", type=int, default=1, help="runs of the cold probe of all emulators")
     parser.add_argument("--only", choices=("invard", "libvirtd"), help="one daemon alone")
+    parser.add_argument("--cpu", action="store_true", help="the calls about CPUs alone")
     options = parser.parse_args()
     if options.runs < 1 or options.cold_runs < 1:
         parser.error("at least one run")
