@@ -9,6 +9,9 @@
 
 #include "tests/unit/decode_checks.h"
 
+/* Of QEMU's static models of s390x, and of the first part of a group of features there. */
+#define BASE_SUFFIX "-base"
+
 gboolean
 decode_tools_load(DecodeTools *tools)
 {
@@ -77,4 +80,64 @@ assert_round_trip(const DecodeTools *tools, const InvCpuSeen *seen, const InvFea
     second_xml = inv_cpu_format(once_more);
     assert_string_equal(second_xml, xml);
     return g_steal_pointer(&cpu);
+}
+
+/*
+ * Of a group (msa) that lost a part QEMU names what is left one by one, and its first part (msa-base)
+ * for the group. What a group consists of is QEMU's knowledge: nothing but this test expands there.
+ */
+static void
+take_groups_apart(InvFeatureSet *set, const InvFeatureSet *wanted)
+{
+    g_autofree const char **list = inv_feature_set_list(wanted);
+
+    for (guint i = 0; list[i]; i++) {
+        g_autofree char *group = g_strndup(list[i], strlen(list[i]) - MIN(strlen(list[i]), strlen(BASE_SUFFIX)));
+
+        if (g_str_has_suffix(list[i], BASE_SUFFIX) && inv_feature_set_has(set, group) && !inv_feature_set_has(wanted, group)) {
+            inv_feature_set_remove(set, group);
+            inv_feature_set_add(set, list[i]);
+        }
+    }
+}
+
+/* Adds what @reply has true to @set, and takes away what it has false. */
+static void
+apply_props(InvFeatureSet *set, const InvJson *reply)
+{
+    const InvJson *props = inv_json_get(inv_json_get(reply, "model"), "props");
+
+    for (guint i = 0; i < inv_json_size(props); i++) {
+        const InvJson *value;
+        const char *name = inv_json_member(props, i, &value);
+        gboolean on;
+
+        if (!inv_json_boolean(value, &on))
+            continue;
+        if (on)
+            inv_feature_set_add(set, name);
+        else
+            inv_feature_set_remove(set, name);
+    }
+}
+
+void
+assert_static_description(const char *arch, const InvJson *described, const InvJson *full)
+{
+    const char *model = inv_json_get_string(inv_json_get(described, "model"), "name");
+    const char *folder = inv_cpu_map_default_folder();
+    g_autoptr(InvCpuMap) map = inv_cpu_map_load(folder, arch, NULL);
+    g_autoptr(InvCpuModels) models = inv_cpu_models_load(folder, arch, NULL);
+    g_autoptr(InvFeatureNames) names = inv_feature_names_new();
+    g_autoptr(InvCpuDecoder) decoder = inv_cpu_decoder_new(folder, map, models, names, NULL);
+    g_autoptr(InvFeatureSet) expanded = NULL;
+    g_autoptr(InvFeatureSet) wanted = inv_feature_set_new(names);
+
+    assert_true(g_str_has_suffix(model, BASE_SUFFIX));
+    assert_non_null(inv_cpu_decoder_model(decoder, model, FALSE));
+    expanded = inv_feature_set_copy(inv_cpu_decoder_model(decoder, model, FALSE));
+    apply_props(expanded, described);
+    apply_props(wanted, full);
+    take_groups_apart(expanded, wanted);
+    assert_same_features(expanded, wanted);
 }

@@ -27,4 +27,10 @@ void assert_same_features(const InvFeatureSet *got, const InvFeatureSet *wanted)
  */
 InvCpu *assert_round_trip(const DecodeTools *tools, const InvCpuSeen *seen, const InvFeatureSet *wanted);
 
+/*
+ * Where QEMU itself describes a CPU (s390x): @described is its reply to an expansion type=static, a
+ * static model and what differs; expanded by the map's models that is what its reply to type=full says.
+ */
+void assert_static_description(const char *arch, const InvJson *described, const InvJson *full);
+
 G_END_DECLS

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define ANSWER_MS 30000u
+
 EmulatorFixture *
 emulator_fixture_new(void)
 {
@@ -120,4 +122,28 @@ emulator_fixture_is_running(const char *text)
             return TRUE;
     }
     return FALSE;
+}
+
+InvJson *
+emulator_fixture_ask(InvProbeProcess *process, const char *command, const InvJson *arguments)
+{
+    const InvQmpCommand one = { command, arguments };
+    GError *refused = NULL;
+    InvJson *reply = NULL;
+
+    g_assert(inv_qmp_call_many(inv_probe_process_qmp(process), &one, 1, ANSWER_MS, &reply, &refused, NULL));
+    g_clear_error(&refused);
+    return reply;
+}
+
+InvJson *
+emulator_fixture_expansion(InvProbeProcess *process, const char *type, const char *model)
+{
+    g_autoptr(InvJson) arguments = inv_json_new_object();
+    InvJson *json = inv_json_new_object();
+
+    inv_json_object_set_string(arguments, "type", type);
+    inv_json_object_set_string(json, "name", model);
+    inv_json_object_set(arguments, "model", json);
+    return emulator_fixture_ask(process, "query-cpu-model-expansion", arguments);
 }

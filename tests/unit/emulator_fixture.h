@@ -2,6 +2,7 @@
 #pragma once
 
 #include "qemu/emulator.h"
+#include "qemu/probe_process.h"
 
 #include <glib.h>
 
@@ -30,3 +31,7 @@ char *emulator_fixture_source(const char *name);
 char *emulator_fixture_recording(const char *name);
 /* Whether any process has @text in its command line. */
 gboolean emulator_fixture_is_running(const char *text);
+/* QEMU's answer to a test's own question, owned by the caller; NULL where it refuses. */
+InvJson *emulator_fixture_ask(InvProbeProcess *process, const char *command, const InvJson *arguments);
+/* query-cpu-model-expansion of @type "full" or "static". */
+InvJson *emulator_fixture_expansion(InvProbeProcess *process, const char *type, const char *model);

@@ -10,13 +10,10 @@
 
 #include "emulator_fixture.h"
 #include "qemu/emulator_private.h"
-#include "qemu/probe_process.h"
 #include "tests/unit/decode_checks.h"
 #include "util/error.h"
 
 #define DEADLINE_MS 20000u
-/* Of QEMU's static models of s390x, and of the first part of a group of features there. */
-#define BASE_SUFFIX "-base"
 
 typedef struct {
     const char *name;
@@ -103,33 +100,12 @@ setup(void **state)
     return process ? 0 : -1;
 }
 
-static InvJson *
-ask(const char *command, const char *arguments)
-{
-    g_autoptr(InvJson) json = arguments ? inv_json_parse(arguments, strlen(arguments), NULL) : NULL;
-    const InvQmpCommand one = { command, json };
-    GError *refused = NULL;
-    InvJson *reply = NULL;
-
-    assert_true(inv_qmp_call_many(inv_probe_process_qmp(process), &one, 1, DEADLINE_MS, &reply, &refused, NULL));
-    g_clear_error(&refused);
-    return reply;
-}
-
-static InvJson *
-expansion(const char *type, const char *model)
-{
-    g_autofree char *arguments = g_strdup_printf("{\"type\":\"%s\",\"model\":{\"name\":\"%s\"}}", type, model);
-
-    return ask("query-cpu-model-expansion", arguments);
-}
-
 /* Which models can be had, what an alias means, and what is missing: in QEMU's own words. */
 static void
 models_are_qemus(void **state)
 {
     const Session *session = *state;
-    g_autoptr(InvJson) definitions = absent ? NULL : ask("query-cpu-definitions", NULL);
+    g_autoptr(InvJson) definitions = absent ? NULL : emulator_fixture_ask(process, "query-cpu-definitions", NULL);
     guint usable = 0;
 
     if (absent)
@@ -179,7 +155,7 @@ static void
 host_is_described_exactly(void **state)
 {
     const Session *session = *state;
-    g_autoptr(InvJson) answer = absent ? NULL : expansion("full", session->host);
+    g_autoptr(InvJson) answer = absent ? NULL : emulator_fixture_expansion(process, "full", session->host);
     g_autoptr(InvFeatureSet) wanted = NULL;
     g_autoptr(InvCpuSeen) seen = NULL;
     g_autoptr(InvCpu) cpu = NULL;
@@ -209,7 +185,7 @@ static void
 host_gives_what_qemu_says(void **state)
 {
     const Session *session = *state;
-    g_autoptr(InvJson) answer = absent || !session->host ? NULL : expansion("full", session->host);
+    g_autoptr(InvJson) answer = absent || !session->host ? NULL : emulator_fixture_expansion(process, "full", session->host);
     g_autoptr(InvFeatureSet) wanted = NULL;
     g_autoptr(InvFeatureSet) given = NULL;
 
@@ -235,65 +211,18 @@ host_gives_what_qemu_says(void **state)
     assert_same_features(given, wanted);
 }
 
-/*
- * Of a group (msa) that lost a part QEMU names what is left one by one, and its first part (msa-base)
- * for the group. What a group consists of is QEMU's knowledge: no <cpu> is expanded by us there but
- * in this test.
- */
-static void
-take_groups_apart(InvFeatureSet *set, const InvFeatureSet *wanted)
-{
-    g_autofree const char **list = inv_feature_set_list(wanted);
-
-    for (guint i = 0; list[i]; i++) {
-        g_autofree char *group = g_strndup(list[i], strlen(list[i]) - MIN(strlen(list[i]), strlen(BASE_SUFFIX)));
-
-        if (g_str_has_suffix(list[i], BASE_SUFFIX) && inv_feature_set_has(set, group) && !inv_feature_set_has(wanted, group)) {
-            inv_feature_set_remove(set, group);
-            inv_feature_set_add(set, list[i]);
-        }
-    }
-}
-
-/*
- * s390x: QEMU itself describes a CPU as a static model and what differs (type=static). Expanded by
- * the map's models that is what QEMU says in full.
- */
+/* s390x: QEMU itself describes a CPU as a static model and what differs (type=static). */
 static void
 static_description_is_exact(void **state)
 {
     const Session *session = *state;
-    g_autoptr(InvJson) described = absent ? NULL : expansion("static", session->host);
+    g_autoptr(InvJson) described = absent ? NULL : emulator_fixture_expansion(process, "static", session->host);
     g_autoptr(InvJson) full = NULL;
-    g_autoptr(InvCpuModels) models = NULL;
-    g_autoptr(InvCpuDecoder) decoder = NULL;
-    g_autoptr(InvCpu) cpu = NULL;
-    g_autoptr(InvFeatureSet) expanded = NULL;
-    g_autoptr(InvFeatureSet) wanted = NULL;
-    const InvJson *props;
 
     if (!described)
         skip();
-    full = expansion("full", session->host);
-    models = inv_cpu_models_load(inv_cpu_map_default_folder(), "s390x", NULL);
-    decoder = inv_cpu_decoder_new(inv_cpu_map_default_folder(), facts.map, models, inv_cpu_table_names(facts.table), NULL);
-    cpu = inv_cpu_new();
-    cpu->model = g_strdup(inv_json_get_string(inv_json_get(described, "model"), "name"));
-    assert_true(g_str_has_suffix(cpu->model, BASE_SUFFIX));
-    props = inv_json_get(inv_json_get(described, "model"), "props");
-    for (guint i = 0; i < inv_json_size(props); i++) {
-        const InvJson *value;
-        const char *name = inv_json_member(props, i, &value);
-        gboolean on;
-
-        if (inv_json_boolean(value, &on))
-            inv_cpu_set_feature(cpu, name, on ? INV_CPU_POLICY_REQUIRE : INV_CPU_POLICY_DISABLE);
-    }
-    expanded = inv_cpu_expand(decoder, cpu, FALSE, NULL);
-    assert_non_null(expanded);
-    wanted = true_of(inv_json_get(inv_json_get(full, "model"), "props"), FALSE);
-    take_groups_apart(expanded, wanted);
-    assert_same_features(expanded, wanted);
+    full = emulator_fixture_expansion(process, "full", session->host);
+    assert_static_description("s390x", described, full);
 }
 
 int

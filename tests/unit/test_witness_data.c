@@ -140,8 +140,11 @@ static void
 cpuid_is_described_exactly(void **state)
 {
     g_autoptr(InvFeatureSet) wanted = inv_cpuid_data_features(cpuid, tools.map, tools.names);
-    g_autoptr(InvCpu) cpu = assert_round_trip(&tools, guest, wanted);
+    g_autoptr(InvCpu) cpu = NULL;
 
+    /* What a chip of that signature has broken is QEMU's to show: this is a guest. */
+    assert_true(inv_feature_set_has(wanted, "hypervisor"));
+    cpu = assert_round_trip(&tools, guest, wanted);
     assert_string_equal(guest->vendor, described->vendor);
     assert_int_equal(guest->family, described->family);
     assert_int_equal(guest->model_number, described->model_number);
