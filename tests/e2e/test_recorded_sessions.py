@@ -218,7 +218,7 @@ def test_invented(row):
         explained = daemon.invar_json("cpu-explain", "invented-feature", "--emulator", daemon.emulator, "--machine", row["machine"],
                                       "--virttype", row["virttype"])
         host = "host" if row["virttype"] == "kvm" else "max"
-        assert sorted(explained["models"]) == sorted([INVENTED + "-v1", INVENTED + "-v2", host]), explained
+        assert sorted(explained["emulator_models"]) == sorted([INVENTED + "-v1", INVENTED + "-v2", host]), explained
         refused = daemon.invar("define", daemon.write("guest.xml", daemon.document(harness.relaxed("Invented-Lace"))), check=False)
         assert refused.returncode == 1 and INVENTED in refused.stderr, refused
 
