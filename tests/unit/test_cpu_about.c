@@ -38,6 +38,7 @@ static const FindCase find_cases[] = {
     { .name = "needs and is needed", .feature = "vmx-ept", .needs = "vmx", .needed_by = "vmx-unrestricted-guest" },
     { .name = "needs two steps away", .feature = "vmx-unrestricted-guest", .needs = "vmx-secondary-ctls" },
     { .name = "in no QEMU of this system", .feature = "vnmi", .needs = "svm" },
+    { .name = "hidden and not switched off", .feature = "xgetbv1", .needs = "xsave" },
     { .name = "without a bit", .feature = "kvm_pv_unhalt" },
 };
 
@@ -76,6 +77,25 @@ every_feature_has_its_texts(void **state)
     }
     assert_null(inv_cpu_about_at(about, inv_cpu_about_size(about)));
     assert_null(inv_cpu_about_find(about, "avx512xyz"));
+}
+
+/* Who reads what a feature needs need not ask on. */
+static void
+needs_are_told_to_the_end(void **state)
+{
+    g_autoptr(InvCpuAbout) about = load("x86_64");
+
+    for (guint i = 0; i < inv_cpu_about_size(about); i++) {
+        const InvCpuAboutEntry *entry = inv_cpu_about_at(about, i);
+
+        for (const char *const *name = entry->needs; *name; name++) {
+            for (const char *const *next = inv_cpu_about_find(about, *name)->needs; *next; next++) {
+                if (!g_strv_contains(entry->needs, *next))
+                    print_error("%s needs %s, which needs %s\n", entry->name, *name, *next);
+                assert_true(g_strv_contains(entry->needs, *next));
+            }
+        }
+    }
 }
 
 static void
@@ -132,7 +152,7 @@ bad_files_are_refused(void **state)
 int
 main(void)
 {
-    struct CMUnitTest tests[G_N_ELEMENTS(find_cases) + G_N_ELEMENTS(file_cases) + 2];
+    struct CMUnitTest tests[G_N_ELEMENTS(find_cases) + G_N_ELEMENTS(file_cases) + 3];
     gsize n = 0;
 
     for (gsize i = 0; i < G_N_ELEMENTS(find_cases); i++)
@@ -140,6 +160,7 @@ main(void)
     for (gsize i = 0; i < G_N_ELEMENTS(file_cases); i++)
         tests[n++] = (struct CMUnitTest){ file_cases[i].name, bad_files_are_refused, NULL, NULL, (void *)&file_cases[i] };
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(every_feature_has_its_texts);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test(needs_are_told_to_the_end);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test(other_architectures_are_empty);
     g_assert(n == G_N_ELEMENTS(tests));
     return cmocka_run_group_tests_name("cpu about", tests, NULL, NULL);
