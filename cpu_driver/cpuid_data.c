@@ -29,15 +29,19 @@ struct InvCpuidData {
 
 /* Intel SDM, appendix A.3 to A.5: the low half are bits that must be 1, the high half those that may be. */
 static const guint32 vmx_controls[] = { 0x48b, 0x48d, 0x48e, 0x48f, 0x490 };
+#define FIRST_PLAIN_CONTROL 0x481u
+#define FIRST_TRUE_CONTROL 0x48du
 
-/* Which feature says that the processor has an MSR. A hypervisor may answer for one that is not there. */
+/* MSRs that hold features, and the CPUID bit that says that they are there: a hypervisor may answer for one that is not. */
 static const struct {
     guint32 first, last;
-    const char *feature;
+    guint32 leaf;
+    InvCpuRegister reg;
+    guint32 mask;
 } msr_owners[] = {
-    { 0xcf, 0xcf, "core-capability" },
-    { 0x10a, 0x10a, "arch-capabilities" },
-    { 0x480, 0x491, "vmx" },
+    { 0xcf, 0xcf, 7, INV_CPU_REGISTER_EDX, 1u << 30 },   /* IA32_CORE_CAPABILITIES */
+    { 0x10a, 0x10a, 7, INV_CPU_REGISTER_EDX, 1u << 29 }, /* IA32_ARCH_CAPABILITIES */
+    { 0x480, 0x491, 1, INV_CPU_REGISTER_ECX, 1u << 5 },  /* the capabilities of VMX */
 };
 
 static guint64
@@ -181,7 +185,9 @@ msr_features(const InvCpuidData *data, guint32 index)
 {
     guint64 value = 0;
 
-    inv_cpuid_data_msr(data, index, &value);
+    /* Chips without the "true" controls have the plain ones alone, in the same order. */
+    if (!inv_cpuid_data_msr(data, index, &value) && index >= FIRST_TRUE_CONTROL && index < FIRST_TRUE_CONTROL + 4)
+        inv_cpuid_data_msr(data, index - FIRST_TRUE_CONTROL + FIRST_PLAIN_CONTROL, &value);
     for (guint i = 0; i < G_N_ELEMENTS(vmx_controls); i++) {
         if (index == vmx_controls[i] && value >> 32)
             return value >> 32 & ~value;
@@ -217,33 +223,22 @@ inv_cpuid_data_features(const InvCpuidData *data, const InvCpuMap *map, InvFeatu
     return set;
 }
 
-/* Does @data say that the processor has the MSR? */
-static gboolean
-has_msr(const InvCpuidData *data, const InvCpuMap *map, guint32 index)
-{
-    for (guint i = 0; i < G_N_ELEMENTS(msr_owners); i++) {
-        const InvCpuMapFeature *owner = inv_cpu_map_find(map, msr_owners[i].feature);
-        const Leaf *leaf = owner ? find_leaf(data, owner->leaf, owner->subleaf) : NULL;
-
-        if (index >= msr_owners[i].first && index <= msr_owners[i].last)
-            return leaf && (leaf->common[owner->reg] & owner->mask);
-    }
-    return FALSE;
-}
-
 guint
-inv_cpuid_data_add_machine_msrs(InvCpuidData *data, const InvCpuMap *map)
+inv_cpuid_data_add_msrs_of(InvCpuidData *data, const char *path)
 {
-    g_autoptr(InvMachineMsrs) msrs = inv_machine_msrs_open(INV_MACHINE_MSRS_PATH);
+    g_autoptr(InvMachineMsrs) msrs = inv_machine_msrs_open(path);
     guint added = 0;
 
-    for (guint i = 0; msrs && i < inv_cpu_map_size(map); i++) {
-        const InvCpuMapFeature *feature = inv_cpu_map_at(map, i);
+    for (guint i = 0; msrs && i < G_N_ELEMENTS(msr_owners); i++) {
+        const Leaf *leaf = find_leaf(data, msr_owners[i].leaf, 0);
         guint64 value;
 
-        if (feature->is_msr && !inv_cpuid_data_msr(data, feature->leaf, &value) && has_msr(data, map, feature->leaf) &&
-            inv_machine_msrs_read(msrs, feature->leaf, &value))
-            added += inv_cpuid_data_add_msr(data, feature->leaf, value, NULL) ? 1 : 0;
+        if (!leaf || !(leaf->common[msr_owners[i].reg] & msr_owners[i].mask))
+            continue;
+        for (guint32 index = msr_owners[i].first; index <= msr_owners[i].last; index++) {
+            if (!inv_cpuid_data_msr(data, index, &value) && inv_machine_msrs_read(msrs, index, &value))
+                added += inv_cpuid_data_add_msr(data, index, value, NULL) ? 1 : 0;
+        }
     }
     return added;
 }
@@ -290,6 +285,7 @@ inv_cpuid_data_of_this_machine(void)
     read_range(data, 0);
     read_range(data, 0x80000000);
     read_range(data, 0xc0000000);
+    inv_cpuid_data_add_msrs_of(data, INV_MACHINE_MSRS_PATH);
     return data;
 }
 

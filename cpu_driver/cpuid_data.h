@@ -59,14 +59,12 @@ InvCpuidData *inv_cpuid_data_parse(const char *text, gsize length, GError **erro
 
 /*
  * What the CPUID instruction of the processor that runs this says, every leaf and subleaf up to the
- * highest. NULL on another architecture than x86.
+ * highest; and the MSRs that hold features, as far as the processor has them and the kernel lets them
+ * be read (cpu_map/machine_msr.h: it lets root, with its driver msr). Without, what only an MSR tells
+ * counts as not there. NULL on another architecture than x86.
  */
 InvCpuidData *inv_cpuid_data_of_this_machine(void);
-/*
- * Adds the MSRs in which @map has features, as far as @data says that the processor has them and the
- * kernel lets them be read (cpu_map/machine_msr.h): it does root, with the driver msr. Without, what
- * only an MSR tells counts as not there. Returns how many were added.
- */
-guint inv_cpuid_data_add_machine_msrs(InvCpuidData *data, const InvCpuMap *map);
+/* The same MSRs from another file than this machine's; what is there already stays. Returns how many were added. */
+guint inv_cpuid_data_add_msrs_of(InvCpuidData *data, const char *path);
 
 G_END_DECLS

@@ -5,8 +5,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+#include <glib/gstdio.h>
 
 #include "tests/unit/decode_checks.h"
 #include "util/error.h"
@@ -203,6 +205,8 @@ static const DumpCase dump_cases[] = {
       .has = "hypervisor", .lacks = "ssse3" },
     { .name = "a VMX control that may be 1", .text = LEAF0 LEAF1 "MSR:\n0x48b: 0x200000000\n", .has = "vmx-ept", .lacks = "vmx-vpid" },
     { .name = "a VMX control that must be 1", .text = LEAF0 LEAF1 "MSR:\n0x48e: 0x8400000004000000\n", .has = "vmx-secondary-ctls",
+      .lacks = "vmx-mtf" },
+    { .name = "a VMX control of a chip without true ones", .text = LEAF0 LEAF1 "MSR:\n0x482: 0x8000000004000000\n", .has = "vmx-secondary-ctls",
       .lacks = "vmx-mtf" },
     { .name = "a VMX control as libvirt gives it", .text = "<cpudata arch='x86'><cpuid eax_in='0' eax='1' ebx='0x756e6547' ecx='0x6c65746e' edx='0x49656e69'/>"
       "<cpuid eax_in='1' eax='0x506e3' ebx='0' ecx='0x21' edx='1'/><msr index='0x48b' eax='2' edx='0'/></cpudata>", .has = "vmx-ept", .lacks = "vmx-vpid" },
@@ -417,6 +421,41 @@ vmx_brings_its_parts(void **state)
     assert_non_null(strstr(error->message, "Penryn"));
 }
 
+typedef struct {
+    const char *name;
+    const char *leaf7_edx;
+    guint added; /* of a file that holds every MSR */
+} MsrFileCase;
+
+static const MsrFileCase msr_file_cases[] = {
+    { .name = "MSRs that CPUID tells of", .leaf7_edx = "0x60000000", .added = 2 },
+    { .name = "one of the MSRs", .leaf7_edx = "0x20000000", .added = 1 },
+    { .name = "no MSR that CPUID tells of", .leaf7_edx = "0x0" },
+};
+
+/* A file of zeroes stands for a driver that answers for every MSR, as a hypervisor may. */
+static void
+msrs_are_read_where_cpuid_tells_of_them(void **state)
+{
+    const MsrFileCase *row = *state;
+    g_autofree char *text = g_strdup_printf(INTEL "0x1 0x0: eax=0x506e3 ebx=0x0 ecx=0x0 edx=0x0\n0x7 0x0: eax=0x0 ebx=0x0 ecx=0x0 edx=%s\n",
+                                            row->leaf7_edx);
+    g_autoptr(InvCpuidData) data = inv_cpuid_data_parse(text, strlen(text), NULL);
+    g_autofree char *path = NULL;
+    int fd = g_file_open_tmp("invar-msr-XXXXXX", &path, NULL);
+    guint added, again;
+
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, 4096), 0);
+    close(fd);
+    added = inv_cpuid_data_add_msrs_of(data, path);
+    again = inv_cpuid_data_add_msrs_of(data, path);
+    g_remove(path);
+    assert_int_equal(added, row->added);
+    assert_int_equal(again, 0);
+    assert_int_equal(inv_cpuid_data_add_msrs_of(data, "/nonexistent/msr"), 0);
+}
+
 static void
 this_machine_decodes(void **state)
 {
@@ -425,7 +464,6 @@ this_machine_decodes(void **state)
 
     if (!data)
         skip();
-    print_message("# %u MSRs may be read\n", inv_cpuid_data_add_machine_msrs(data, map));
     seen = inv_cpu_seen_from_cpuid(decoder, data, NULL);
     assert_non_null(seen);
     assert_true(inv_feature_set_has(seen->features, "fpu"));
@@ -507,6 +545,8 @@ main(void)
         add_test(tests, (char *)dump_cases[i].name, dumps_are_read, &dump_cases[i]);
     for (gsize i = 0; i < G_N_ELEMENTS(errata_cases); i++)
         add_test(tests, (char *)errata_cases[i].name, errata_are_of_their_steppings, &errata_cases[i]);
+    for (gsize i = 0; i < G_N_ELEMENTS(msr_file_cases); i++)
+        add_test(tests, (char *)msr_file_cases[i].name, msrs_are_read_where_cpuid_tells_of_them, &msr_file_cases[i]);
     add_test(tests, (char *)"a hundred thousand leaves", a_hundred_thousand_leaves_are_refused, NULL);
     add_test(tests, (char *)"total of deltas", total_of_deltas, NULL);
     add_test(tests, (char *)"a hundred thousand features", a_hundred_thousand_features_are_refused, NULL);
