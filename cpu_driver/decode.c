@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define LEAF_EXTENDED 0x80000000u
+#define LEAF1_EDX_SSE2 (1u << 26)
 #define VENDOR_ID_LENGTH 12u
 
 typedef struct {
@@ -253,12 +254,22 @@ has_leaf(const InvCpuidData *data, guint32 leaf)
     return first && first->regs[INV_CPU_REGISTER_EAX] >= leaf;
 }
 
+/* Whoever has SSE2, so every 64-bit processor and those of some years before, has the extended leaves. */
+static gboolean
+lacks_extended(const InvCpuidData *data)
+{
+    return inv_cpuid_data_leaf(data, 1, 0)->regs[INV_CPU_REGISTER_EDX] & LEAF1_EDX_SSE2 && !inv_cpuid_data_leaf(data, LEAF_EXTENDED, 0);
+}
+
 /* Every leaf that features are in and that the processor has must be in the dump: else it would look poorer than it is. */
 static gboolean
 check_complete(const InvCpuDecoder *decoder, const InvCpuidData *data, GError **error)
 {
     guint32 before = G_MAXUINT32;
 
+    if (lacks_extended(data))
+        return inv_error_set(error, VIR_ERR_INVALID_ARG,
+                             "the CPUID dump is not complete: leaf 0x%08x is missing, and every processor with sse2 has it", LEAF_EXTENDED);
     for (guint i = 0; i < inv_cpu_map_size(decoder->map); i++) {
         const InvCpuMapFeature *feature = inv_cpu_map_at(decoder->map, i);
         guint32 leaf = feature->leaf;

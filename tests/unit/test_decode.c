@@ -284,6 +284,8 @@ static const BadCase bad_cases[] = {
     { .name = "cut off in a line", .text = LEAF0 "0x1 0x0: eax=0x506", .message = "line 2: ", .code = VIR_ERR_INVALID_ARG },
     { .name = "cut off before leaf 7", .text = "0x0 0x0: eax=0xd ebx=0x756e6547 ecx=0x6c65746e edx=0x49656e69\n" LEAF1,
       .message = "is missing, and the processor has leaves up to 0x0000000d", .code = VIR_ERR_INVALID_ARG },
+    { .name = "cut off before the extended leaves", .text = LEAF0 "0x1 0x0: eax=0x506e3 ebx=0x0 ecx=0x1 edx=0x4000001\n",
+      .message = "leaf 0x80000000 is missing", .code = VIR_ERR_INVALID_ARG },
     { .name = "a leaf that leaf 0 denies", .text = "0x0 0x0: eax=0x0 ebx=0x756e6547 ecx=0x6c65746e edx=0x49656e69\n" LEAF1,
       .message = "contradicts itself", .code = VIR_ERR_INVALID_ARG },
     { .name = "a leaf twice", .text = LEAF0 LEAF1 "0x1 0x0: eax=0x1 ebx=0x0 ecx=0x1 edx=0x1\n",
