@@ -399,10 +399,7 @@ invar_cpu_read_host(InvarCpuContext *context, InvarCpu **cpu, char **error)
 {
     g_autoptr(InvCpuidData) data = inv_cpuid_data_of_this_machine();
     GError *fault = NULL;
-    const InvDictionary *dictionary = inv_library_dictionary(context, "x86_64", NULL);
 
-    if (data && dictionary)
-        inv_cpuid_data_add_machine_msrs(data, dictionary->map);
     if (data)
         *cpu = cpu_of_cpuid(context, INVAR_CPU_FORMAT_HOST, "x86_64", data, &fault);
     else

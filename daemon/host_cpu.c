@@ -144,7 +144,6 @@ describe_machine(const InvCpuMap *map, const InvCpuModels *models, InvFeatureNam
 
     if (!decoder || !data)
         return NULL;
-    inv_cpuid_data_add_machine_msrs(data, map);
     seen = inv_cpu_seen_from_cpuid(decoder, data, error);
     return seen ? inv_host_cpu_describe_seen(decoder, seen) : NULL;
 }
