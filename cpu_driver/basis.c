@@ -302,6 +302,22 @@ typedef struct {
     guint changes;
 } Candidate;
 
+/* "EPYC-Rome-v2" before "EPYC-Rome-v1", and both behind "EPYC-Milan-v1": by generation, the newest version first. */
+static gboolean
+is_listed_before(const char *a, const char *b)
+{
+    gsize stem_a = inv_cpu_is_versioned(a) ? (gsize)(strrchr(a, '-') - a) : strlen(a);
+    gsize stem_b = inv_cpu_is_versioned(b) ? (gsize)(strrchr(b, '-') - b) : strlen(b);
+
+    int order = strncmp(a, b, MIN(stem_a, stem_b));
+
+    if (order || stem_a != stem_b)
+        return order ? order < 0 : stem_a < stem_b;
+    if (!a[stem_a] || !b[stem_b])
+        return !a[stem_a] && b[stem_b];
+    return g_ascii_strtoull(a + stem_a + 2, NULL, 10) > g_ascii_strtoull(b + stem_b + 2, NULL, 10);
+}
+
 static gboolean
 is_better(const Candidate *a, const Candidate *b)
 {
@@ -317,7 +333,7 @@ is_better(const Candidate *a, const Candidate *b)
         return !a->disables;
     if (a->unversioned != b->unversioned)
         return !a->unversioned;
-    return strcmp(a->model.name, b->model.name) < 0;
+    return is_listed_before(a->model.name, b->model.name);
 }
 
 static gboolean

@@ -86,7 +86,7 @@ gboolean inv_cpu_basis_vmx(const InvCpuBasis *basis, guint *number);
 
 /*
  * Which model stands for @target? In this order: usable here (when @here), not deprecated, differs least
- * within @within, needs nothing disabled (unless @here), versioned, first by name.
+ * within @within, needs nothing disabled (unless @here), versioned, first by name, of its versions the newest.
  */
 typedef struct {
     const char *vendor;          /* id of those to choose from */
