@@ -169,10 +169,7 @@ append_layers(GString *out, const InvExplanation *daemon, guint width)
 static void
 append_models(GString *out, const InvCli *cli, const char *title, const char *const *models, guint width)
 {
-    static const char *const none[] = { "none" };
-    guint count = models ? g_strv_length((char **)models) : 0;
-
-    inv_view_append_names(out, cli, INV_COLOUR_HEAD, title, count ? models : none, count, width);
+    inv_view_append_names(out, cli, INV_COLOUR_HEAD, title, models, models ? g_strv_length((char **)models) : 0, width);
 }
 
 static int

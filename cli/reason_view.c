@@ -116,10 +116,14 @@ void
 inv_view_append_names(GString *out, const InvCli *cli, InvColour colour, const char *title, const char *const *names, guint count,
                       guint width)
 {
-    g_autofree char *head = g_strdup_printf("%s (%u):", title, count);
+    g_autofree char *head = count ? g_strdup_printf("%s (%u):", title, count) : g_strdup_printf("%s:", title);
     g_autofree char *painted = inv_cli_paint(cli, colour, head);
     g_autoptr(GString) list = g_string_new(NULL);
 
+    if (!count) {
+        g_string_append_printf(out, "\n%s none\n", painted);
+        return;
+    }
     for (guint i = 0; i < count; i++)
         g_string_append_printf(list, "%s%s", i ? " " : "", names[i]);
     g_string_append_printf(out, "\n%s\n    ", painted);

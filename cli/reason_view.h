@@ -28,7 +28,7 @@ void inv_view_append_wrapped(GString *out, const char *label, const char *text, 
 /* "LABEL:   TEXT", the same; LABEL in the colour of heads and @width_of_label columns wide with its colon. */
 void inv_view_append_field(GString *out, const InvCli *cli, guint width_of_label, const char *label, const char *text, guint width);
 
-/* "\nTITLE (COUNT):" and the names below it, wrapped. @colour is the title's. */
+/* "\nTITLE (COUNT):" and the names below it, wrapped; "\nTITLE: none" when there are none. @colour is the title's. */
 void inv_view_append_names(GString *out, const InvCli *cli, InvColour colour, const char *title, const char *const *names, guint count,
                            guint width);
 
