@@ -3,6 +3,7 @@
 #include "daemon/domain_capabilities.h"
 #include "daemon/guest_arch.h"
 #include "daemon/host.h"
+#include "daemon/host_cpu.h"
 #include "tests/unit/schema_check.h"
 #include "util/error.h"
 
@@ -154,6 +155,86 @@ x86_models_are_told(void **state)
     assert_valid(LIBVIRT_SCHEMAS "domaincaps.rng");
 }
 
+/* The names of the models of which the document says @usable; owned by the caller. */
+static char *
+models_that(const char *usable)
+{
+    g_autofree char *wanted = g_strdup_printf("usable='%s'", usable);
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    GString *names = g_string_new(NULL);
+
+    for (char **line = lines; *line; line++) {
+        const char *begin = strstr(*line, "<model usable=") ? strchr(*line, '>') : NULL;
+
+        if (begin && strstr(*line, wanted))
+            g_string_append_printf(names, "%.*s ", (int)strcspn(begin + 1, "<"), begin + 1);
+    }
+    return g_string_free(names, FALSE);
+}
+
+/* What QEMU itself says of the models of one machine type. */
+static char *
+models_of_qemu(InvEmulator *emulator, const char *machine, gboolean usable)
+{
+    const InvMachine *canonical = inv_emulator_find_machine(emulator, machine, NULL);
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    GString *joined = g_string_new(NULL);
+    InvCpuFacts facts;
+
+    assert_true(inv_emulator_cpu_facts(emulator, INV_VIRT_QEMU, canonical->name, TRUE, DEADLINE_MS, &facts, NULL));
+    for (guint i = 0; i < inv_cpu_table_size(facts.table); i++) {
+        const InvCpuModel *model = inv_cpu_table_at(facts.table, i);
+
+        if (!inv_cpu_model_is_generic(model->name) && model->has_usable && (!model->unavailable || !*model->unavailable) == usable)
+            g_ptr_array_add(names, model->name);
+    }
+    for (guint i = 0; i < names->len; i++)
+        g_string_append_printf(joined, "%s ", (const char *)g_ptr_array_index(names, i));
+    return g_string_free(joined, FALSE);
+}
+
+static int
+compare_words(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static char *
+sorted(const char *words)
+{
+    g_auto(GStrv) list = g_strsplit(words, " ", -1);
+
+    qsort(list, g_strv_length(list), sizeof(*list), compare_words);
+    return g_strjoinv(" ", list);
+}
+
+static void
+each_machine_has_its_own(void **state)
+{
+    static const char *const machines[] = { "q35", "pc", "pc-i440fx-2.1", "pc-i440fx-1.4", "microvm", "isapc" };
+    g_autoptr(InvEmulator) x86 = inv_emulators_get(emulators, NULL, "x86_64", DEADLINE_MS, NULL);
+
+    if (!x86 || !can_test())
+        skip();
+    for (gsize i = 0; i < G_N_ELEMENTS(machines); i++) {
+        /* Old machine types go with the years. */
+        if (!inv_emulator_find_machine(x86, machines[i], NULL))
+            continue;
+        g_clear_pointer(&text, g_free);
+        text = inv_domain_capabilities_format_full(emulators, NULL, "x86_64", machines[i], "qemu", FALSE, DEADLINE_MS, &error);
+        assert_non_null(text);
+        assert_valid(LIBVIRT_SCHEMAS "domaincaps.rng");
+        for (guint usable = 0; usable < 2; usable++) {
+            g_autofree char *said = models_that(usable ? "yes" : "no");
+            g_autofree char *true_ones = models_of_qemu(x86, machines[i], usable);
+            g_autofree char *ours = sorted(said);
+            g_autofree char *theirs = sorted(true_ones);
+
+            assert_string_equal(ours, theirs);
+        }
+    }
+}
+
 int
 main(void)
 {
@@ -161,6 +242,7 @@ main(void)
         cmocka_unit_test_teardown(capabilities_are_valid, teardown),
         cmocka_unit_test_teardown(domain_capabilities_are_valid, teardown),
         cmocka_unit_test_teardown(x86_models_are_told, teardown),
+        cmocka_unit_test_teardown(each_machine_has_its_own, teardown),
     };
     int failed = cmocka_run_group_tests_name("capabilities of installed QEMUs", tests, group_setup, group_teardown);
 
