@@ -185,6 +185,12 @@ inv_emulator_find_machine(const InvEmulator *emulator, const char *name, GError 
     return NULL;
 }
 
+const InvMachine *
+inv_emulator_usual_machine(const InvEmulator *emulator, const char *name, GError **find_error)
+{
+    return inv_emulator_find_machine(emulator, name, find_error);
+}
+
 gboolean
 inv_emulator_has_device(const InvEmulator *emulator, const char *type)
 {
