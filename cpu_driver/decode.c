@@ -9,6 +9,7 @@
 #define LEAF_EXTENDED 0x80000000u
 #define LEAF1_EDX_SSE2 (1u << 26)
 #define VENDOR_ID_LENGTH 12u
+#define ERRATA_HEADER "vendor\tfamily\tmodel_number\tsteppings\tfeature\twhy"
 
 typedef struct {
     const InvCpuModelEntry *entry; /* borrowed from the models */
@@ -85,6 +86,16 @@ parse_range(const char *text, guint *first, guint *last, GError **error)
 }
 
 static gboolean
+is_known(const InvCpuDecoder *decoder, const char *feature, GError **error)
+{
+    const InvCpuMapFeature *known = inv_cpu_map_find(decoder->map, feature);
+
+    if (!known || strcmp(known->name, feature) != 0)
+        return inv_error_set(error, VIR_ERR_CONF_SYNTAX, "'%s' is not among the features", feature);
+    return TRUE;
+}
+
+static gboolean
 add_erratum(char **columns, gpointer opaque, GError **error)
 {
     InvCpuDecoder *decoder = opaque;
@@ -94,6 +105,8 @@ add_erratum(char **columns, gpointer opaque, GError **error)
     erratum->vendor = g_strdup(inv_cpu_vendor_to_id(columns[0]));
     erratum->feature = g_strdup(columns[4]);
     erratum->why = g_strdup(columns[5]);
+    if (!is_known(decoder, columns[4], error))
+        return FALSE;
     return parse_number(columns[1], &erratum->family, error) &&
            parse_range(columns[2], &erratum->model_first, &erratum->model_last, error) &&
            parse_range(columns[3], &erratum->stepping_first, &erratum->stepping_last, error);
@@ -104,6 +117,8 @@ add_microcode(char **columns, gpointer opaque, GError **error)
 {
     InvCpuDecoder *decoder = opaque;
 
+    if (!is_known(decoder, columns[0], error))
+        return FALSE;
     inv_feature_set_add(decoder->microcode, columns[0]);
     return TRUE;
 }
@@ -151,8 +166,10 @@ inv_cpu_decoder_new(const char *folder, const InvCpuMap *map, const InvCpuModels
         if (g_str_has_prefix(name, "vmx-"))
             inv_feature_set_add(decoder->vmx_parts, name);
     }
-    if (!inv_table_file_read(x86, "errata.tsv", "vendor\tfamily\tmodel_number\tsteppings\tfeature\twhy", add_erratum, decoder, error) ||
-        !inv_table_file_read(x86, "microcode.tsv", "feature\twhy", add_microcode, decoder, error))
+    /* Both are of the map's features: a map without any is another architecture's. */
+    if (inv_cpu_map_size(map) &&
+        (!inv_table_file_read(x86, "errata.tsv", ERRATA_HEADER, add_erratum, decoder, error) ||
+         !inv_table_file_read(x86, "microcode.tsv", "feature\twhy", add_microcode, decoder, error)))
         return NULL;
     for (guint i = 0; i < inv_cpu_models_size(models); i++)
         add_model(decoder, inv_cpu_models_at(models, i));

@@ -425,6 +425,48 @@ vmx_brings_its_parts(void **state)
 
 typedef struct {
     const char *name;
+    const char *errata, *microcode; /* rows */
+    const char *message;
+} TableCase;
+
+static const TableCase table_cases[] = {
+    { .name = "an erratum of no feature", .errata = "Intel\t6\t60\t-\trtn\twhy\n", .message = "errata.tsv:2: 'rtn' is not among the features" },
+    { .name = "an erratum by QEMU's spelling", .errata = "Intel\t6\t60\t-\txd\twhy\n", .message = "'xd' is not among the features" },
+    { .name = "an erratum of no family", .errata = "Intel\tsix\t60\t-\trtm\twhy\n", .message = "'six' is not a number" },
+    { .name = "an erratum of no model", .errata = "Intel\t6\t60-\t-\trtm\twhy\n", .message = "'' is not a number" },
+    { .name = "microcode of no feature", .microcode = "rtn\twhy\n", .message = "microcode.tsv:2: 'rtn' is not among the features" },
+};
+
+static void
+bad_tables_are_refused(void **state)
+{
+    const TableCase *row = *state;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *folder = g_dir_make_tmp("invar-decode-XXXXXX", NULL);
+    g_autofree char *sub = g_build_filename(folder, "x86", NULL);
+    g_autofree char *errata = g_build_filename(sub, "errata.tsv", NULL);
+    g_autofree char *microcode = g_build_filename(sub, "microcode.tsv", NULL);
+    g_autofree char *errata_text = g_strconcat("vendor\tfamily\tmodel_number\tsteppings\tfeature\twhy\n", row->errata, NULL);
+    g_autofree char *microcode_text = g_strconcat("feature\twhy\n", row->microcode, NULL);
+    InvCpuDecoder *made;
+
+    g_mkdir(sub, 0700);
+    g_file_set_contents(errata, errata_text, -1, NULL);
+    g_file_set_contents(microcode, microcode_text, -1, NULL);
+    made = inv_cpu_decoder_new(folder, map, models, names, &error);
+    g_remove(errata);
+    g_remove(microcode);
+    g_rmdir(sub);
+    g_rmdir(folder);
+    assert_null(made);
+    assert_int_equal(inv_error_code(error), VIR_ERR_CONF_SYNTAX);
+    if (!strstr(error->message, row->message))
+        print_error("%s\n", error->message);
+    assert_non_null(strstr(error->message, row->message));
+}
+
+typedef struct {
+    const char *name;
     const char *leaf7_edx;
     guint added; /* of a file that holds every MSR */
 } MsrFileCase;
@@ -547,6 +589,8 @@ main(void)
         add_test(tests, (char *)dump_cases[i].name, dumps_are_read, &dump_cases[i]);
     for (gsize i = 0; i < G_N_ELEMENTS(errata_cases); i++)
         add_test(tests, (char *)errata_cases[i].name, errata_are_of_their_steppings, &errata_cases[i]);
+    for (gsize i = 0; i < G_N_ELEMENTS(table_cases); i++)
+        add_test(tests, (char *)table_cases[i].name, bad_tables_are_refused, &table_cases[i]);
     for (gsize i = 0; i < G_N_ELEMENTS(msr_file_cases); i++)
         add_test(tests, (char *)msr_file_cases[i].name, msrs_are_read_where_cpuid_tells_of_them, &msr_file_cases[i]);
     add_test(tests, (char *)"a hundred thousand leaves", a_hundred_thousand_leaves_are_refused, NULL);
