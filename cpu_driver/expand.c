@@ -83,14 +83,17 @@ inv_cpu_expand(const InvCpuDecoder *decoder, const InvCpu *cpu, gboolean implici
         const InvCpuFeature *feature = g_ptr_array_index(cpu->features, i);
         const InvCpuMapFeature *entry = inv_cpu_map_find(map, feature->name);
 
-        if (!entry) {
-            inv_cpu_refuse_feature(map, feature->name, error);
+        const char *name = entry ? entry->name : feature->name;
+
+        /* Of an architecture without a dictionary any name may be one of its QEMU's. */
+        if (!entry && inv_cpu_map_size(map) > 0) {
+            inv_cpu_refuse_feature(map, name, error);
             return NULL;
         }
         if (adds(feature->policy))
-            inv_feature_set_add(set, entry->name);
+            inv_feature_set_add(set, name);
         else if (removes(feature->policy))
-            inv_feature_set_remove(set, entry->name);
+            inv_feature_set_remove(set, name);
     }
     return g_steal_pointer(&set);
 }
