@@ -92,12 +92,12 @@ INVAR_CPU_API InvarCpuStatus invar_cpu_read(InvarCpuContext *context, const char
 INVAR_CPU_API InvarCpuStatus invar_cpu_read_all(InvarCpuContext *context, const char *text, size_t length, InvarCpuFormat format, const char *default_arch, InvarCpuVisit visit, void *user_data, char **error);
 /* The machine that this runs on, by the CPUID instruction and the MSRs that the kernel lets be read. */
 INVAR_CPU_API InvarCpuStatus invar_cpu_read_host(InvarCpuContext *context, InvarCpu **cpu, char **error);
-INVAR_CPU_API void invar_cpu_unref(InvarCpu *cpu); /* NULL: nothing */
+INVAR_CPU_API void invar_cpu_unref(InvarCpu *cpu); /* its end; NULL: nothing */
 
 INVAR_CPU_API InvarCpuFormat invar_cpu_format(const InvarCpu *cpu);
 INVAR_CPU_API const char *invar_cpu_arch(const InvarCpu *cpu);      /* "x86_64" */
 INVAR_CPU_API const char *invar_cpu_model(const InvarCpu *cpu);     /* "Skylake-Client-v3"; NULL: none describes it */
-INVAR_CPU_API const char *invar_cpu_vendor(const InvarCpu *cpu);    /* "Intel"; NULL: not known */
+INVAR_CPU_API const char *invar_cpu_vendor(const InvarCpu *cpu);    /* "Intel"; NULL: not known, or a model of no vendor (qemu64) */
 INVAR_CPU_API const char *invar_cpu_vendor_id(const InvarCpu *cpu); /* "GenuineIntel" */
 /* 0 and *family, *model, *stepping set; -1 where the document does not tell and the model has none. */
 INVAR_CPU_API int invar_cpu_signature(const InvarCpu *cpu, unsigned *family, unsigned *model, unsigned *stepping);

@@ -42,7 +42,6 @@ InvarCpuContext *inv_library_context_ref(InvarCpuContext *context);
 const InvDictionary *inv_library_dictionary(InvarCpuContext *context, const char *arch, GError **error);
 
 struct InvarCpu {
-    gint references;
     InvarCpuContext *context; /* a reference */
     const InvDictionary *dictionary;
     InvarCpuFormat format;
@@ -63,7 +62,6 @@ struct InvarCpu {
 
 /* Everything is read into one of these; what is left NULL or 0 is not known. */
 InvarCpu *inv_library_cpu_new(InvarCpuContext *context, const InvDictionary *dictionary, InvarCpuFormat format, const char *arch);
-InvarCpu *inv_library_cpu_ref(const InvarCpu *cpu);
 void inv_library_cpu_note(InvarCpu *cpu, const char *format, ...) G_GNUC_PRINTF(2, 3);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvarCpu, invar_cpu_unref)
 

@@ -11,7 +11,6 @@ inv_library_cpu_new(InvarCpuContext *context, const InvDictionary *dictionary, I
 {
     InvarCpu *cpu = g_new0(InvarCpu, 1);
 
-    cpu->references = 1;
     cpu->context = inv_library_context_ref(context);
     cpu->dictionary = dictionary;
     cpu->format = format;
@@ -24,19 +23,10 @@ inv_library_cpu_new(InvarCpuContext *context, const InvDictionary *dictionary, I
     return cpu;
 }
 
-InvarCpu *
-inv_library_cpu_ref(const InvarCpu *cpu)
-{
-    InvarCpu *mine = (InvarCpu *)cpu;
-
-    g_atomic_int_inc(&mine->references);
-    return mine;
-}
-
 void
 invar_cpu_unref(InvarCpu *cpu)
 {
-    if (!cpu || !g_atomic_int_dec_and_test(&cpu->references))
+    if (!cpu)
         return;
     g_free(cpu->expanded);
     inv_cpu_description_free(cpu->description);
@@ -142,7 +132,8 @@ static void
 take_entry(InvarCpu *cpu, const InvCpuModelEntry *entry)
 {
     cpu->model = g_strdup(entry->name);
-    cpu->vendor_id = entry->vendor;
+    /* QEMU's inventions (qemu64, kvm32) are no vendor's chips, whatever id their CPUID shows. */
+    cpu->vendor_id = inv_cpu_is_generic_model(entry->name) ? NULL : entry->vendor;
     /* A capabilities document is of a chip: it has its own signature and leaves, not the model's. */
     if (cpu->format == INVAR_CPU_FORMAT_CAPABILITIES)
         return;
