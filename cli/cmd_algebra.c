@@ -200,11 +200,25 @@ run_cpu_expand(InvCli *cli, const InvArgs *args, GError **error)
     return print_text(inv_cpu_view_features(cli, cli->dictionary, cpu));
 }
 
+/* What only QEMU can answer, the daemon's QEMU can. */
+static void
+suggest(GError **error, const char *command)
+{
+    g_autofree char *text = NULL;
+
+    if (!error || !g_error_matches(*error, INV_ERROR, VIR_ERR_NO_SUPPORT))
+        return;
+    text = g_strdup_printf("%s; ask a daemon with %s", (*error)->message, command);
+    g_clear_error(error);
+    inv_error_set(error, VIR_ERR_NO_SUPPORT, "%s", text);
+}
+
 int
 inv_run_cpu_compare_files(InvCli *cli, const InvArgs *args, const char *host_file, const char *cpu_file, GError **error)
 {
     const char *host_name = inv_cpu_document_name(host_file);
     const char *cpu_name = inv_cpu_document_name(cpu_file);
+    const char *arch = inv_args_string(args, "arch");
     g_autoptr(InvarCpu) host = NULL;
     g_autoptr(InvarCpu) cpu = NULL;
     g_autoptr(InvarCpuComparison) comparison = NULL;
@@ -215,12 +229,15 @@ inv_run_cpu_compare_files(InvCli *cli, const InvArgs *args, const char *host_fil
         inv_error_set(error, VIR_ERR_INVALID_ARG, "--validate is not supported with two files: documents that are no XML are compared, too");
         return INV_EXIT_USAGE;
     }
-    host = inv_cpu_document_cpu(cli, host_file, inv_args_string(args, "arch"), error);
-    /* A document that does not say is of the host's architecture. */
-    cpu = host ? inv_cpu_document_cpu(cli, cpu_file, inv_args_flag(args, "arch") ? inv_args_string(args, "arch") : invar_cpu_arch(host), error)
-               : NULL;
-    if (!cpu || !inv_cpu_check(invar_cpu_compare(cli->dictionary, host, cpu, &comparison, &message), &message, NULL, error))
+    host = inv_cpu_document_cpu(cli, host_file, arch, error);
+    /* A document that does not say is of the host's architecture; of x86's, when its content says no other. */
+    if (host && !arch && strcmp(invar_cpu_arch(host), "x86_64"))
+        arch = invar_cpu_arch(host);
+    cpu = host ? inv_cpu_document_cpu(cli, cpu_file, arch, error) : NULL;
+    if (!cpu || !inv_cpu_check(invar_cpu_compare(cli->dictionary, host, cpu, &comparison, &message), &message, NULL, error)) {
+        suggest(error, "hypervisor-cpu-compare");
         return inv_cli_fail(cli, "Failed to compare the host CPU of %s with %s", host_name, cpu_name);
+    }
     incompatible = invar_cpu_comparison_relation(comparison) == INVAR_CPU_INCOMPATIBLE;
     if (incompatible && inv_args_flag(args, "error")) {
         g_autofree char *why = inv_cpu_view_blockers(comparison);
@@ -267,14 +284,18 @@ static gboolean
 feed_file(Feed *feed, const char *path, const char *arch, GError **error)
 {
     g_autofree char *text = inv_cpu_document_read(path, error);
+    InvarCpuStatus status;
     char *message = NULL;
+    gboolean named;
 
     if (!text)
         return FALSE;
     feed->file = inv_cpu_document_name(path);
     feed->in_file = 0;
-    return inv_cpu_check(invar_cpu_read_all(feed->dictionary, text, strlen(text), INVAR_CPU_FORMAT_AUTO, arch, feed_cpu, feed, &message), &message,
-                         feed->file, error);
+    status = invar_cpu_read_all(feed->dictionary, text, strlen(text), INVAR_CPU_FORMAT_AUTO, arch, feed_cpu, feed, &message);
+    /* What a baseline refuses, it names by its label. */
+    named = message && strstr(message, feed->file);
+    return inv_cpu_check(status, &message, named ? NULL : feed->file, error);
 }
 
 static InvarCpu *
@@ -337,8 +358,10 @@ run_cpu_baseline(InvCli *cli, const InvArgs *args, GError **error)
     if (feed.dictionary)
         cpu = baseline_of(&feed, args, error);
     g_clear_pointer(&feed.baseline, invar_cpu_baseline_free);
-    if (!cpu)
+    if (!cpu) {
+        suggest(error, "hypervisor-cpu-baseline");
         return inv_cli_fail(cli, "Failed to compute the baseline CPU");
+    }
     return show_baseline(cli, args, cpu, feed.count);
 }
 
