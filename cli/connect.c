@@ -18,6 +18,9 @@ inv_cli_connect(InvCli *cli, GError **error)
 {
     guint deadline = cli->timeout_ms ? cli->timeout_ms : CONNECT_DEADLINE_MS;
 
+    /* Of a daemon that has gone, or was started anew, since the last command. */
+    if (cli->connection && !inv_rpc_connection_wait(cli->connection, 0, NULL))
+        inv_cli_disconnect(cli);
     if (cli->connection)
         return TRUE;
     cli->connection = inv_rpc_connection_open(cli->target->socket, cli->target->uri, cli->read_only, deadline, error);
