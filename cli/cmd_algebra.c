@@ -157,7 +157,7 @@ run_cpu_decode(InvCli *cli, const InvArgs *args, GError **error)
     }
     if (probe)
         print_probe(cli, probe);
-    return print_text(inv_cpu_view(cli, cpu, inv_text_terminal_width()));
+    return print_text(inv_cpu_view(cli, cpu, NULL, inv_text_terminal_width()));
 }
 
 static const InvOption expand_options[] = {
@@ -324,8 +324,9 @@ show_baseline(InvCli *cli, const InvArgs *args, const InvarCpu *cpu, guint64 cou
     char *xml;
 
     if (!cli->json && inv_args_flag(args, "table")) {
-        inv_cli_print_field(INV_CPU_VIEW_LABEL, "Common to", "%" G_GUINT64_FORMAT " CPU%s", count, count == 1 ? "" : "s");
-        return print_text(inv_cpu_view(cli, cpu, inv_text_terminal_width()));
+        g_autofree char *many = g_strdup_printf("%" G_GUINT64_FORMAT " CPU%s", count, count == 1 ? "" : "s");
+
+        return print_text(inv_cpu_view(cli, cpu, many, inv_text_terminal_width()));
     }
     if (!cli->json)
         return print_xml(cpu, expand);

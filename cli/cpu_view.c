@@ -134,14 +134,15 @@ append_delta(GString *out, const InvCli *cli, const InvarCpu *cpu, guint width)
 }
 
 char *
-inv_cpu_view(const InvCli *cli, const InvarCpu *cpu, guint width)
+inv_cpu_view(const InvCli *cli, const InvarCpu *cpu, const char *common_to, guint width)
 {
     const char *const *expanded = invar_cpu_expanded(cpu);
     const char *vendor = invar_cpu_vendor(cpu), *id = invar_cpu_vendor_id(cpu);
     g_autofree char *maker = vendor && id ? g_strdup_printf("%s (%s)", vendor, id) : g_strdup(vendor ? vendor : id);
     GString *out = g_string_new(NULL);
 
-    append_field(out, cli, "Read from", invar_cpu_format_name(invar_cpu_format(cpu)), width);
+    append_field(out, cli, common_to ? "Common to" : "Read from", common_to ? common_to : invar_cpu_format_name(invar_cpu_format(cpu)),
+                 width);
     append_field(out, cli, "Architecture", invar_cpu_arch(cpu), width);
     append_field(out, cli, "Model", invar_cpu_model(cpu) ? invar_cpu_model(cpu) : "none describes it", width);
     append_field(out, cli, "Vendor", maker, width);

@@ -21,7 +21,8 @@ G_BEGIN_DECLS
  * "policy"}], "expanded": [NAME], …}: null for what is not known.
  */
 InvJson *inv_cpu_view_json(const InvarCpu *cpu);
-char *inv_cpu_view(const InvCli *cli, const InvarCpu *cpu, guint width);
+/* @common_to: of how many CPUs it is the baseline, for people; NULL: of none. */
+char *inv_cpu_view(const InvCli *cli, const InvarCpu *cpu, const char *common_to, guint width);
 
 /* Every feature that the CPU has, one a line. */
 char *inv_cpu_view_names(const InvarCpu *cpu);

@@ -91,7 +91,7 @@ static void
 a_cpu_for_people(void **state)
 {
     cpu = parse(OTHER);
-    text = inv_cpu_view(&cli, cpu, 80);
+    text = inv_cpu_view(&cli, cpu, NULL, 80);
     assert_string_equal(text, "Read from:       <cpu>\n"
                               "Architecture:    x86_64\n"
                               "Model:           486-v1\n"
@@ -108,7 +108,7 @@ a_cpu_in_colours(void **state)
 {
     cli.colour = TRUE;
     cpu = parse(OTHER);
-    text = inv_cpu_view(&cli, cpu, 80);
+    text = inv_cpu_view(&cli, cpu, NULL, 80);
     assert_non_null(strstr(text, "\033[1mModel:\033[0m           486-v1\n"));
     assert_non_null(strstr(text, "\033[32mrequire (1):\033[0m\n"));
     assert_non_null(strstr(text, "\033[31mdisable (1):\033[0m\n"));
