@@ -82,7 +82,7 @@ add_document(InvCpuCommon *common, const char *text, gboolean keep, GError **err
 static InvJson *
 to_model(const InvCpuFacts *facts, const char *text, GError **error)
 {
-    g_autoptr(InvCpu) cpu = inv_cpu_parse(text, error);
+    g_autoptr(InvCpu) cpu = inv_cpu_read(text, error);
 
     if (cpu && cpu->arch && g_strcmp0(cpu->arch, facts->arch) != 0) {
         inv_error_set(error, VIR_ERR_INVALID_ARG, "a CPU of architecture '%.32s' has no baseline with CPUs of %s", cpu->arch, facts->arch);

@@ -258,7 +258,7 @@ inv_cpu_subject_read(InvCpuSubject *subject, const char *document, gboolean keep
 
     if (found)
         return found;
-    cpu = inv_cpu_parse(document, error);
+    cpu = inv_cpu_read(document, error);
     description = cpu ? inv_cpu_describe(subject->basis, cpu, subject->followed, error) : NULL;
     if (!description)
         return NULL;

@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+/* Bytes of a document that may be read on the I/O thread: a host's CPU takes some 3 KiB. */
+#define SHORT_DOCUMENT 8192u
 #define COMPARE_FLAGS (VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE | VIR_CONNECT_COMPARE_CPU_VALIDATE_XML)
 
 /* The call is about the host's own processor, whatever hypervisor there is; else about what that gives. */
@@ -135,11 +137,32 @@ host_of(const InvCpuSubject *subject, gboolean processor)
     return processor && subject->hardware ? subject->hardware : subject->gives;
 }
 
+/* By sets alone. What needs words, or follows the host, is LATER's. */
+static InvRpcOutcome
+compare_shortly(InvCpuSubject *subject, gboolean processor, const char *xml, unsigned int flags, int *answer, GError **error)
+{
+    const InvCpuDescription *host = subject->basis ? host_of(subject, processor) : NULL;
+    g_autoptr(InvCpuDocument) document = NULL;
+    virCPUCompareResult result;
+
+    if (!host)
+        return INV_RPC_LATER;
+    document = inv_cpu_subject_read(subject, xml, TRUE, error);
+    if (!document)
+        return INV_RPC_FAILED;
+    if (!document->description->model && !document->description->foreign)
+        return INV_RPC_LATER;
+    result = inv_cpu_subject_compare(subject, host, document->description);
+    if (result == VIR_CPU_COMPARE_INCOMPATIBLE && (flags & VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE))
+        return INV_RPC_LATER;
+    *answer = (int)result;
+    return INV_RPC_DONE;
+}
+
 static gboolean
 compare(InvDaemon *daemon, const InvCpuWords *words, gboolean processor, const char *xml, unsigned int flags, int *answer, GError **error)
 {
     g_autoptr(InvCpuSubject) subject = NULL;
-    g_autoptr(InvCpuDocument) document = NULL;
     g_autoptr(InvCpu) cpu = NULL;
     virCPUCompareResult result = VIR_CPU_COMPARE_ERROR;
     gboolean ok;
@@ -148,40 +171,34 @@ compare(InvDaemon *daemon, const InvCpuWords *words, gboolean processor, const c
         ((flags & VIR_CONNECT_COMPARE_CPU_VALIDATE_XML) && !check_schema(xml, error)))
         return FALSE;
     subject = inv_cpu_subjects_get(daemon->cpu_subjects, daemon, words, error);
-    cpu = subject ? inv_cpu_parse(xml, error) : NULL;
+    if (!subject)
+        return FALSE;
+    if (compare_shortly(subject, processor, xml, flags, answer, NULL) == INV_RPC_DONE)
+        return TRUE;
+    cpu = inv_cpu_read(xml, error);
     if (!cpu)
         return FALSE;
-    if (inv_cpu_arch_asks_qemu(subject->choice.facts.arch)) {
+    if (inv_cpu_arch_asks_qemu(subject->choice.facts.arch))
         ok = compare_by_qemu(daemon, subject, cpu, flags, &result, error);
-    } else if (!subject->basis) {
+    else if (!subject->basis)
         ok = inv_error_set(error, VIR_ERR_NO_SUPPORT, "comparing CPUs is not supported by the %s CPU driver", subject->choice.facts.arch);
-    } else {
+    else
         ok = compare_fully(subject, processor ? subject->processor : NULL, cpu, flags, &result, error);
-        /* The next time it is known. */
-        document = ok ? inv_cpu_subject_read(subject, xml, TRUE, NULL) : NULL;
-    }
     *answer = (int)result;
     return ok;
 }
 
-/* The same from memory. What needs words, or is not known, is for the above. */
+/* On the I/O thread: from memory, and with a document that is read in a moment. */
 static InvRpcOutcome
-compare_quickly(InvDaemon *daemon, const InvCpuWords *words, gboolean processor, const char *xml, unsigned int flags, int *answer)
+compare_quickly(InvDaemon *daemon, const InvCpuWords *words, gboolean processor, const char *xml, unsigned int flags, int *answer,
+                GError **error)
 {
-    g_autoptr(InvCpuSubject) subject = flags & ~VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE
-                                           ? NULL
-                                           : inv_cpu_subjects_peek(daemon->cpu_subjects, daemon, words);
-    const InvCpuDescription *host = subject && subject->basis ? host_of(subject, processor) : NULL;
-    g_autoptr(InvCpuDocument) document = host ? inv_cpu_documents_find(subject->documents, xml) : NULL;
-    virCPUCompareResult result;
+    g_autoptr(InvCpuSubject) subject = NULL;
 
-    if (!document)
+    if ((flags & ~VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE) || strlen(xml) > SHORT_DOCUMENT)
         return INV_RPC_LATER;
-    result = inv_cpu_subject_compare(subject, host, document->description);
-    if (result == VIR_CPU_COMPARE_INCOMPATIBLE && flags)
-        return INV_RPC_LATER;
-    *answer = (int)result;
-    return INV_RPC_DONE;
+    subject = inv_cpu_subjects_peek(daemon->cpu_subjects, daemon, words);
+    return subject ? compare_shortly(subject, processor, xml, flags, answer, error) : INV_RPC_LATER;
 }
 
 static gboolean
@@ -199,7 +216,7 @@ compare_cpu_quickly(InvRpcClient *client, gpointer args, gpointer ret, gpointer 
     const remote_connect_compare_cpu_args *wanted = args;
     remote_connect_compare_cpu_ret *reply = ret;
 
-    return compare_quickly(user_data, &this_host, TRUE, wanted->xml, wanted->flags, &reply->result);
+    return compare_quickly(user_data, &this_host, TRUE, wanted->xml, wanted->flags, &reply->result, error);
 }
 
 static gboolean
@@ -219,7 +236,7 @@ compare_hypervisor_cpu_quickly(InvRpcClient *client, gpointer args, gpointer ret
     remote_connect_compare_hypervisor_cpu_ret *reply = ret;
     const InvCpuWords words = words_of(wanted->emulator, wanted->arch, wanted->machine, wanted->virttype);
 
-    return compare_quickly(user_data, &words, FALSE, wanted->xmlCPU, wanted->flags, &reply->result);
+    return compare_quickly(user_data, &words, FALSE, wanted->xmlCPU, wanted->flags, &reply->result, error);
 }
 
 /* The common CPU of @n documents, as text. */

@@ -137,6 +137,9 @@ InvCpu *inv_cpu_parse_node(xmlNodePtr node, GError **error);
 /* Parses a document whose root is <cpu>. */
 InvCpu *inv_cpu_parse(const char *xml, GError **error);
 
+/* The same for who only reads it: without `source`, which costs as much again. */
+InvCpu *inv_cpu_read(const char *xml, GError **error);
+
 /*
  * The document against @schema, the path of an RNG file (schemas/invar-cpu-document.rng):
  * VIR_ERR_XML_INVALID_SCHEMA names line and element, VIR_ERR_XML_ERROR what is no XML.

@@ -246,8 +246,8 @@ parse_numa(InvCpu *cpu, xmlNodePtr node, GError **error)
     return TRUE;
 }
 
-InvCpu *
-inv_cpu_parse_node(xmlNodePtr node, GError **error)
+static InvCpu *
+read_node(xmlNodePtr node, GError **error)
 {
     g_autoptr(InvCpu) cpu = inv_cpu_new();
 
@@ -259,8 +259,17 @@ inv_cpu_parse_node(xmlNodePtr node, GError **error)
         || !parse_cache(cpu, node, error) || !parse_maxphysaddr(cpu, node, error) || !parse_features(cpu, node, error)
         || !parse_numa(cpu, node, error))
         return NULL;
-    cpu->source = xmlDocCopyNode(node, NULL, 1);
     return g_steal_pointer(&cpu);
+}
+
+InvCpu *
+inv_cpu_parse_node(xmlNodePtr node, GError **error)
+{
+    InvCpu *cpu = read_node(node, error);
+
+    if (cpu)
+        cpu->source = xmlDocCopyNode(node, NULL, 1);
+    return cpu;
 }
 
 InvCpu *
@@ -269,4 +278,12 @@ inv_cpu_parse(const char *xml, GError **error)
     g_autoptr(InvXmlDoc) doc = inv_xml_parse(xml, "cpu", error);
 
     return doc ? inv_cpu_parse_node(xmlDocGetRootElement(doc), error) : NULL;
+}
+
+InvCpu *
+inv_cpu_read(const char *xml, GError **error)
+{
+    g_autoptr(InvXmlDoc) doc = inv_xml_parse(xml, "cpu", error);
+
+    return doc ? read_node(xmlDocGetRootElement(doc), error) : NULL;
 }
