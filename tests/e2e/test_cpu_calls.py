@@ -101,8 +101,14 @@ def test_capabilities(daemon):
     connection = daemon.connect()
     try:
         text = connection.getCapabilities()
-        assert_valid(daemon, text, "capability")
-        cpu = trees.fromstring(text).find("host/cpu")
+        root = trees.fromstring(text)
+        cpu = root.find("host/cpu")
+        # Schemas of libvirt 9 forget the dot in the features of a host's CPU, where libvirt itself writes sse4.1.
+        dotted = [feature for feature in cpu.findall("feature") if "." in feature.get("name")]
+        for feature in dotted:
+            cpu.remove(feature)
+        assert_valid(daemon, trees.tostring(root, encoding="unicode"), "capability")
+        cpu.extend(dotted)
         if cpu.find("model") is None:
             raise harness.Skip("no QEMU of this host has a model that fits its CPU")
         document = trees.tostring(cpu, encoding="unicode")
