@@ -2,7 +2,6 @@
 #include "cpu_driver/expand.h"
 #include "cpu_driver/library.h"
 #include "util/error.h"
-#include "xml/node.h"
 
 #include <string.h>
 
@@ -207,24 +206,6 @@ take_model(InvarCpu *cpu, GError **error)
     return cpu->features != NULL;
 }
 
-/* <signature family='6' model='94' stepping='3'/>, which libvirt writes beside a host's model. */
-static gboolean
-take_signature(InvarCpu *cpu, GError **error)
-{
-    xmlNodePtr node = cpu->document->source ? inv_node_child(cpu->document->source, "signature") : NULL;
-    guint family = 0, model = 0, stepping = 0;
-
-    if (!node || !inv_node_has(node, "family") || !inv_node_has(node, "model"))
-        return TRUE;
-    if (!inv_node_uint(node, "family", 0, 0xffff, &family, error) || !inv_node_uint(node, "model", 0, 0xffff, &model, error) ||
-        !inv_node_uint(node, "stepping", 0, 0xffff, &stepping, error))
-        return FALSE;
-    cpu->family = family;
-    cpu->model_number = model;
-    cpu->stepping = stepping;
-    return TRUE;
-}
-
 InvarCpu *
 inv_library_cpu_of_document(InvarCpuContext *context, InvarCpuFormat format, const char *arch, InvCpu *document, GError **error)
 {
@@ -238,7 +219,7 @@ inv_library_cpu_of_document(InvarCpuContext *context, InvarCpuFormat format, con
     cpu->document = g_steal_pointer(&mine);
     g_free(cpu->document->arch);
     cpu->document->arch = g_strdup(cpu->arch);
-    if (!spell_features(cpu, error) || !take_model(cpu, error) || !take_signature(cpu, error))
+    if (!spell_features(cpu, error) || !take_model(cpu, error))
         return NULL;
     return g_steal_pointer(&cpu);
 }

@@ -44,12 +44,33 @@ arch_or_default(const Reading *reading, const char *arch)
     return arch && *arch ? arch : reading->default_arch ? reading->default_arch : "x86_64";
 }
 
+/* <signature family='6' model='94' stepping='3'/>, which libvirt writes beside a host's model. */
+static gboolean
+take_signature(InvarCpu *cpu, xmlNodePtr element, GError **error)
+{
+    xmlNodePtr node = inv_node_child(element, "signature");
+    guint family = 0, model = 0, stepping = 0;
+
+    if (!node || !inv_node_has(node, "family") || !inv_node_has(node, "model"))
+        return TRUE;
+    if (!inv_node_uint(node, "family", 0, 0xffff, &family, error) || !inv_node_uint(node, "model", 0, 0xffff, &model, error) ||
+        !inv_node_uint(node, "stepping", 0, 0xffff, &stepping, error))
+        return FALSE;
+    cpu->family = family;
+    cpu->model_number = model;
+    cpu->stepping = stepping;
+    return TRUE;
+}
+
 static InvarCpu *
 read_element(const Reading *reading, InvarCpuFormat format, xmlNodePtr node, const char *arch, GError **error)
 {
-    InvCpu *cpu = inv_cpu_parse_node(node, error);
+    InvCpu *document = inv_cpu_read_node(node, error);
+    g_autoptr(InvarCpu) cpu = NULL;
 
-    return cpu ? inv_library_cpu_of_document(reading->context, format, arch_or_default(reading, cpu->arch ? cpu->arch : arch), cpu, error) : NULL;
+    if (document)
+        cpu = inv_library_cpu_of_document(reading->context, format, arch_or_default(reading, document->arch ? document->arch : arch), document, error);
+    return cpu && take_signature(cpu, node, error) ? g_steal_pointer(&cpu) : NULL;
 }
 
 static InvarCpu *

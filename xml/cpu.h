@@ -137,7 +137,8 @@ InvCpu *inv_cpu_parse_node(xmlNodePtr node, GError **error);
 /* Parses a document whose root is <cpu>. */
 InvCpu *inv_cpu_parse(const char *xml, GError **error);
 
-/* The same for who only reads it: without `source`, which costs as much again. */
+/* Both for who only reads it: without `source`, which costs as much again. */
+InvCpu *inv_cpu_read_node(xmlNodePtr node, GError **error);
 InvCpu *inv_cpu_read(const char *xml, GError **error);
 
 /*

@@ -246,8 +246,8 @@ parse_numa(InvCpu *cpu, xmlNodePtr node, GError **error)
     return TRUE;
 }
 
-static InvCpu *
-read_node(xmlNodePtr node, GError **error)
+InvCpu *
+inv_cpu_read_node(xmlNodePtr node, GError **error)
 {
     g_autoptr(InvCpu) cpu = inv_cpu_new();
 
@@ -265,7 +265,7 @@ read_node(xmlNodePtr node, GError **error)
 InvCpu *
 inv_cpu_parse_node(xmlNodePtr node, GError **error)
 {
-    InvCpu *cpu = read_node(node, error);
+    InvCpu *cpu = inv_cpu_read_node(node, error);
 
     if (cpu)
         cpu->source = xmlDocCopyNode(node, NULL, 1);
@@ -285,5 +285,5 @@ inv_cpu_read(const char *xml, GError **error)
 {
     g_autoptr(InvXmlDoc) doc = inv_xml_parse(xml, "cpu", error);
 
-    return doc ? read_node(xmlDocGetRootElement(doc), error) : NULL;
+    return doc ? inv_cpu_read_node(xmlDocGetRootElement(doc), error) : NULL;
 }
