@@ -126,18 +126,14 @@ static gboolean
 wait_for_events(InvCli *cli, Wait *wait, guint timeout_s, GError **error)
 {
     gint64 deadline = timeout_s ? g_get_monotonic_time() + (gint64)timeout_s * G_TIME_SPAN_SECOND : 0;
-    struct sigaction action = { .sa_handler = on_interrupt }, before;
     gboolean alive = TRUE;
     gint64 left = SLICE_MS;
 
-    interrupted = 0;
-    sigaction(SIGINT, &action, &before);
     while (alive && !interrupted && left > 0 && !(wait->once && wait->received)) {
         alive = inv_rpc_connection_wait(cli->connection, (guint)MIN(left, SLICE_MS), error);
         if (deadline)
             left = (deadline - g_get_monotonic_time() + 999) / 1000;
     }
-    sigaction(SIGINT, &before, NULL);
     if (!alive)
         inv_cli_disconnect(cli);
     else if (!cli->json && interrupted)
@@ -185,6 +181,7 @@ run_event(InvCli *cli, const InvArgs *args, GError **error)
     g_auto(remote_nonnull_domain) domain = { 0 };
     g_autoptr(GArray) callbacks = g_array_new(FALSE, FALSE, sizeof(int));
     Wait wait = { .cli = cli, .timestamp = inv_args_flag(args, "timestamp"), .once = !inv_args_flag(args, "loop") };
+    struct sigaction action = { .sa_handler = on_interrupt }, before;
     gboolean ok;
 
     if (!check_options(args, error))
@@ -194,8 +191,12 @@ run_event(InvCli *cli, const InvArgs *args, GError **error)
     if (!inv_cli_connect(cli, error) || (name && !inv_domain_find(cli, name, INV_BY_ANY, &domain, error)))
         return INV_EXIT_ERROR;
     inv_rpc_connection_set_event_handler(cli->connection, on_event, &wait);
+    /* From here on Ctrl-C ends the wait, though it had not begun. */
+    interrupted = 0;
+    sigaction(SIGINT, &action, &before);
     ok = register_events(cli, args, name ? &domain : NULL, callbacks, error) &&
          wait_for_events(cli, &wait, inv_args_uint(args, "timeout", 0), error);
+    sigaction(SIGINT, &before, NULL);
     if (!cli->connection)
         return INV_EXIT_ERROR;
     inv_rpc_connection_set_event_handler(cli->connection, NULL, NULL);

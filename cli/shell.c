@@ -6,10 +6,12 @@
 #include <editline/readline.h>
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define HISTORY_LINES 1000
@@ -19,12 +21,28 @@
 /* libedit's callbacks carry no data; there is one shell in a process. */
 static InvCli *shell_cli;
 
+/*
+ * Ctrl-C gives a line up, and not the shell: while a line is typed it is a key and no signal. What
+ * libedit set for typing it takes back before a command runs, and this with it.
+ */
+static void
+take_interrupt_key(void)
+{
+    struct termios settings;
+
+    if (tcgetattr(STDIN_FILENO, &settings) < 0 || settings.c_cc[VINTR] == _POSIX_VDISABLE)
+        return;
+    settings.c_cc[VINTR] = _POSIX_VDISABLE;
+    tcsetattr(STDIN_FILENO, TCSANOW, &settings);
+}
+
 /* Waits for a key, and answers the daemon meanwhile. */
 static int
 on_idle(void)
 {
     struct pollfd input = { .fd = STDIN_FILENO, .events = POLLIN };
 
+    take_interrupt_key();
     while (poll(&input, 1, IDLE_MS) == 0) {
         /* A connection that is gone is opened anew by the next command. */
         if (shell_cli->connection && !inv_rpc_connection_wait(shell_cli->connection, 0, NULL))
@@ -115,10 +133,12 @@ run_terminal(InvCli *cli)
     g_autofree char *history = history_path();
 
     shell_cli = cli;
+    signal(SIGINT, SIG_IGN);
     rl_readline_name = (char *)"invar";
     rl_attempted_completion_function = on_complete;
     rl_event_hook = on_idle;
     rl_initialize();
+    rl_parse_and_bind((char *)"bind ^C ed-start-over");
     using_history();
     if (history)
         read_history(history);
@@ -137,7 +157,10 @@ run_terminal(InvCli *cli)
             add_history(line);
             /* Now: what the line does may be interrupted, and the shell with it. */
             save_history(history);
+            /* A command that takes too long may be ended, and the shell with it. */
+            signal(SIGINT, SIG_DFL);
             inv_cli_run_line(cli, line);
+            signal(SIGINT, SIG_IGN);
         }
         free(line);
     }

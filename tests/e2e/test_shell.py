@@ -1,17 +1,36 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """invar as a person types into it: prompt, completion, history, connect; and fed line by line."""
+import fcntl
 import os
 import pty
 import select
+import signal
 import stat
 import subprocess
+import termios
 import time
 
 import harness
 
-TAB, ABANDON_LINE, END = "\t", "\x15", "\x04"
+TAB, ABANDON_LINE, INTERRUPT, END = "\t", "\x15", "\x03", "\x04"
 SAMPLE = os.path.join(harness.TOP_SRCDIR, "tests/data/cpu_documents/cpu.xml")
+
+
+def interrupts(terminal):
+    """Does Ctrl-C send a signal, as it does while a command runs?"""
+    return termios.tcgetattr(terminal)[6][termios.VINTR] == INTERRUPT.encode()
+
+
+def catches_interrupt(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as file:
+        caught = next(line.split()[1] for line in file if line.startswith("SigCgt:"))
+    return bool(int(caught, 16) >> signal.SIGINT - 1 & 1)
+
+
+def own_terminal():
+    """In the child: its terminal sends it signals."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 class Terminal:
@@ -22,7 +41,7 @@ class Terminal:
         try:
             self.process = subprocess.Popen([harness.find_binary("invar"), *arguments], stdin=terminal, stdout=terminal, stderr=terminal,
                                             env={**daemon.env, "TERM": "xterm", **(env or {})}, cwd=daemon.folder,
-                                            start_new_session=True)
+                                            start_new_session=True, preexec_fn=own_terminal)
         finally:
             os.close(terminal)
 
@@ -76,6 +95,24 @@ def test_commands(daemon):
         assert "Skylake-Client-v3" in terminal.run(f"cpu-decode {SAMPLE}")
         assert '"expanded": [' in terminal.run("cpu-expand --model 486 --json")
         assert "hello" in terminal.run("echo hello; pwd")
+        terminal.leave()
+
+
+def test_interrupt(daemon):
+    """Ctrl-C gives up the line that is typed, or the events that are waited for, and not the shell"""
+    with Terminal(daemon) as terminal:
+        terminal.read_until("invar # ")
+        terminal.type("echo never")
+        terminal.read_until("never")
+        harness.wait_for(lambda: not interrupts(terminal.control), "the key")
+        terminal.type(INTERRUPT)
+        assert "never" not in terminal.run("echo other").replace("echo never", "")
+        terminal.type("event --all --loop\n")
+        terminal.read_until("--loop")
+        harness.wait_for(lambda: interrupts(terminal.control) and catches_interrupt(terminal.process.pid), "the wait for events")
+        terminal.type(INTERRUPT)
+        terminal.read_until("\ninvar # ")
+        assert "again" in terminal.run("echo again")
         terminal.leave()
 
 
