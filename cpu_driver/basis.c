@@ -339,8 +339,11 @@ is_better(const Candidate *a, const Candidate *b)
 static gboolean
 is_of_vendor(const InvCpuRanking *ranking, const InvCpuBasisModel *model)
 {
+    const char *vendor = model->vendor;
+
     /* QEMU gives its own inventions a vendor id too, and on a host of that vendor they are as good as any. */
-    const char *vendor = model->model && ranking->here ? inv_json_get_string(model->model->expansion->others, "vendor") : model->vendor;
+    if (!vendor && model->model && ranking->here)
+        vendor = inv_json_get_string(model->model->expansion->others, "vendor");
 
     return ranking->any_vendor || g_strcmp0(vendor, ranking->vendor) == 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Documents that are remembered, comparisons from memory, baselines of connections, and <cpu> in QEMU's words. */
+#include "cpu_driver/baseline.h"
 #include "cpu_driver/compare.h"
 #include "daemon/baselines.h"
 #include "daemon/cpu_model_info.h"
@@ -265,6 +266,52 @@ no_baseline_without_features(void **state)
     assert_false(inv_cpu_arch_asks_qemu("ppc64"));
 }
 
+/* --- KVM --- */
+
+/* As under KVM on AMD's processors: whatever a model's chips are, QEMU gives it the host's vendor. */
+static void
+hide_vendors(const char *vendor)
+{
+    for (guint i = 0; i < inv_cpu_table_size(all->table); i++) {
+        const InvCpuModel *model = inv_cpu_table_at(all->table, i);
+
+        if (model->expansion)
+            inv_json_object_set_string(model->expansion->others, "vendor", vendor);
+    }
+    all->facts.accelerator = INV_VIRT_KVM;
+    all->facts.host_vendor = vendor;
+}
+
+static void
+models_keep_their_vendor_under_kvm(void **state)
+{
+    static const char *const vendors[] = { "AuthenticAMD", "GenuineIntel" };
+    g_autoptr(InvCpuModels) models = inv_cpu_models_load(inv_cpu_map_default_folder(), "x86_64", &error);
+    g_autoptr(InvCpu) one = inv_cpu_parse("<cpu><model>Nehalem</model></cpu>", &error);
+    g_autoptr(InvCpu) other = inv_cpu_parse("<cpu><model>Skylake-Client</model><vendor>Intel</vendor></cpu>", &error);
+    g_autoptr(InvCpu) follows = inv_cpu_parse("<cpu mode='host-model'/>", &error);
+    const InvCpu *const cpus[] = { one, other };
+
+    assert_null(error);
+    all->facts.models = models;
+    for (guint i = 0; i < G_N_ELEMENTS(vendors); i++) {
+        g_autoptr(InvCpu) common = NULL;
+        g_autoptr(InvCpuRequest) request = NULL;
+        const InvCpuModelEntry *entry;
+
+        hide_vendors(vendors[i]);
+        common = inv_cpu_baseline(&all->facts, cpus, G_N_ELEMENTS(cpus), FALSE, FALSE, &error);
+        assert_null(error);
+        assert_string_equal(common->model, "Nehalem-v1");
+        request = inv_cpu_resolve(&all->facts, follows, &error);
+        assert_null(error);
+        entry = inv_cpu_models_find(models, inv_cpu_request_model(request));
+        assert_non_null(entry);
+        assert_string_equal(entry->vendor, vendors[i]);
+    }
+    all->facts.models = NULL;
+}
+
 /* --- QEMU's words --- */
 
 typedef struct {
@@ -342,6 +389,7 @@ main(void)
         cmocka_unit_test_setup_teardown(known_documents_have_the_same_baseline, setup, teardown),
         cmocka_unit_test_setup_teardown(baseline_stays_as_it_was_after_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(connection_has_so_many_baselines, setup, teardown),
+        cmocka_unit_test_setup_teardown(models_keep_their_vendor_under_kvm, setup, teardown),
         cmocka_unit_test_setup_teardown(no_baseline_without_features, setup, teardown),
         cmocka_unit_test_setup_teardown(model_without_a_name_is_refused, setup, teardown),
     };
