@@ -5,6 +5,7 @@ Figures of invard beside libvirtd, in one run on one machine, with python3-libvi
 both. It prints a table and judges nothing.
 """
 import argparse
+import contextlib
 import datetime
 import os
 import platform
@@ -202,21 +203,37 @@ def bench_calls(table, server, connection, runs):
 
 
 def bench(table, server, options):
-    if not options.cpu:
-        bench_probes(table, server, options.runs, options.cold_runs)
+    bench_probes(table, server, options.runs, options.cold_runs)
     server.start()
     connection = libvirt.open(server.uri)
     try:
         # What is measured from here on is not the first look at a QEMU.
         ask_one(connection)
         ask_all(connection)
-        if not options.cpu:
-            bench_life(table, server, connection, options.runs)
-            bench_calls(table, server, connection, max(1, options.runs // 2))
-        cpu_calls.bench(table, server, connection, max(1, options.runs // 2))
+        bench_life(table, server, connection, options.runs)
+        bench_calls(table, server, connection, max(1, options.runs // 2))
     finally:
         connection.close()
         server.stop()
+
+
+def bench_cpu_calls(table, kinds, options, trouble):
+    with contextlib.ExitStack() as stack:
+        servers = []
+        for kind in kinds:
+            try:
+                server = kind()
+                stack.callback(server.close)
+                server.start()
+                connection = libvirt.open(server.uri)
+                stack.callback(connection.close)
+                ask_one(connection)
+                ask_all(connection)
+                servers.append((server, connection))
+            except (CannotStart, libvirt.libvirtError, AssertionError, OSError) as error:
+                trouble.append(f"{kind.name}: {error}")
+        if servers:
+            cpu_calls.bench(table, servers, options.runs)
 
 
 def first_line(*command):
@@ -275,7 +292,7 @@ def main():
     kinds = [kind for kind in (Invard, Libvirtd) if options.only in (None, kind.name)]
     table = Table([kind.name for kind in kinds])
     trouble = []
-    for kind in kinds:
+    for kind in kinds if not options.cpu else []:
         server = None
         try:
             server = kind()
@@ -285,6 +302,7 @@ def main():
         finally:
             if server:
                 server.close()
+    bench_cpu_calls(table, kinds, options, trouble)
     if table.rows:
         table.print()
     for line in trouble:

@@ -99,20 +99,29 @@ def several(server, row):
             client.stdout.close()
 
 
-def bench(table, server, connection, runs):
-    for row, function in calls_of(connection).items():
-        names = (f"{row}, 1 client", f"{row}, {CLIENTS} clients", f"{row}, daemon's CPU time")
-        try:
-            function()
-            for _ in range(runs):
-                before = processor_seconds(server.pid())
-                count, seconds = count_calls(function, SECONDS)
-                table.add(names[0], server.name, count / seconds, "1/s")
-                table.add(names[2], server.name, (processor_seconds(server.pid()) - before) / count * 1e6, "us")
-                table.add(names[1], server.name, several(server, row), "1/s")
-        except (libvirt.libvirtError, RuntimeError, ValueError) as error:
-            for name in names:
-                table.fail(name, server.name, error)
+def measure(table, server, row, function):
+    before = processor_seconds(server.pid())
+    count, seconds = count_calls(function, SECONDS)
+    table.add(f"{row}, 1 client", server.name, count / seconds, "1/s")
+    table.add(f"{row}, daemon's CPU time", server.name, (processor_seconds(server.pid()) - before) / count * 1e6, "us")
+    table.add(f"{row}, {CLIENTS} clients", server.name, several(server, row), "1/s")
+
+
+def bench(table, servers, runs):
+    """@servers: [(server, connection)], all running: they take turns, so that both see the same machine."""
+    calls = [(server, calls_of(connection)) for server, connection in servers]
+    for row in calls[0][1]:
+        failed = set()
+        for _ in range(runs):
+            for server, functions in calls:
+                if server.name in failed:
+                    continue
+                try:
+                    functions[row]()
+                    measure(table, server, row, functions[row])
+                except (libvirt.libvirtError, RuntimeError, ValueError) as error:
+                    failed.add(server.name)
+                    table.fail(f"{row}, 1 client", server.name, error)
 
 
 def main():
