@@ -13,7 +13,10 @@
 
 typedef struct {
     GSource source;
-    gint64 until; /* monotonic; I/O thread only */
+    /* Monotonic times; I/O thread only. */
+    gint64 until;
+    gint64 last;              /* when somebody was answered */
+    const gint64 *last_one;   /* who: only compared */
 } Linger;
 
 static gboolean
@@ -59,9 +62,16 @@ inv_rpc_linger_new(GMainContext *context)
 void
 inv_rpc_linger_answered(GSource *source, gint64 *answered)
 {
+    Linger *linger = (Linger *)source;
     gint64 now = g_get_monotonic_time();
 
-    if (source && now - *answered < LINGER_US)
-        ((Linger *)source)->until = now + LINGER_US;
+    if (linger) {
+        /* Several that are busy keep the loop awake themselves, and need the processors. */
+        gboolean alone = linger->last_one == answered || now - linger->last >= LINGER_US;
+
+        linger->until = alone && now - *answered < LINGER_US ? now + LINGER_US : 0;
+        linger->last = now;
+        linger->last_one = answered;
+    }
     *answered = now;
 }
