@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Renews the CPU models of the map, and which features need which, from a QEMU.
+"""Renews the CPU models of the map, which features need which, and what accelerators force, from a QEMU.
 
     cpu_map/renew.py QEMU [--output FOLDER] [--dry-run]
 
 QEMU: path of a qemu-system-x86_64, -i386 or -s390x. Prints what changed against FOLDER/<arch>/models.tsv
-and the column "needs" of FOLDER/<arch>/about.tsv where that is (FOLDER: where this program is), and writes
-the files. What this QEMU does not know stays: an older QEMU takes nothing away.
+and, where they are, against the column "needs" of about.tsv and forced.tsv (FOLDER: where this program is),
+and writes the files. What this QEMU does not know stays: an older QEMU takes nothing away. forced.tsv is
+renewed where KVM works, by comparing what both accelerators make of each model.
 
 QEMU is asked on machine none under TCG, which every QEMU has and which filters nothing of an
 expansion. What TCG forces off in every model is restored as forced.tsv says.
@@ -29,6 +30,7 @@ HEAD = """# SPDX-License-Identifier: LGPL-2.1-or-later
 # with_vmx: what comes along when vmx is switched on and nothing else is said of vmx-*.
 """
 ABOUT_COLUMNS = ["name", "about", "cost", "needs"]
+FORCED_COLUMNS = ["accelerator", "feature", "value", "models"]
 # A model that takes every property of a feature, and means nothing else here.
 BARE_MODEL = "qemu64"
 # Stand for the machine they run on, or for nothing.
@@ -38,19 +40,21 @@ NOT_OF_THE_MODEL = {"hypervisor"}
 
 
 class Qemu:
-    def __init__(self, binary):
+    def __init__(self, binary, accelerator="tcg"):
         try:
             self.process = subprocess.Popen(
-                [binary, "-S", "-no-user-config", "-nodefaults", "-nographic", "-machine", "none", "-accel", "tcg", "-qmp", "stdio"],
+                [binary, "-S", "-no-user-config", "-nodefaults", "-nographic", "-machine", "none", "-accel", accelerator, "-qmp", "stdio"],
                 # It warns of every feature that goes with another.
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         except OSError as error:
             sys.exit(f"{binary}: {error.strerror}")
         greeting = self.process.stdout.readline()
-        if not greeting:
-            sys.exit(f"{binary} did not start")
-        self.version = json.loads(greeting)["QMP"]["version"]["qemu"]
-        self.call("qmp_capabilities")
+        self.started = bool(greeting)
+        if self.started:
+            self.version = json.loads(greeting)["QMP"]["version"]["qemu"]
+            self.call("qmp_capabilities")
+        else:
+            self.process.wait(30)
 
     def call(self, command, **arguments):
         self.process.stdin.write(json.dumps({"execute": command, "arguments": arguments}, separators=(",", ":")) + "\n")
@@ -195,9 +199,9 @@ def needs_of(qemu, folder):
 
 
 class Table:
-    """A data file of the map: its leading comment, its columns and its rows by name."""
+    """A data file of the map: its leading comment, its columns and its rows by their first @key columns."""
 
-    def __init__(self, path, columns, head=""):
+    def __init__(self, path, columns, head="", key=1):
         self.path, self.columns, self.head = path, columns, head
         if os.path.exists(path):
             with open(path, encoding="utf-8") as file:
@@ -205,7 +209,7 @@ class Table:
         found = rows(path)
         if found and found[0] != columns:
             sys.exit(f"{path}: the columns are not the expected ones")
-        self.rows = {row[0]: row for row in found[1:]}
+        self.rows = {" ".join(row[:key]): row for row in found[1:]}
 
     def write(self, names):
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
@@ -242,14 +246,60 @@ def renew_needs(qemu, folder, known, dry_run):
     return listed
 
 
+def by_model(qemu, spelled):
+    """Model → the features that it has under this QEMU's accelerator."""
+    names = [entry["name"] for entry in qemu.call("query-cpu-definitions") if not entry.get("alias-of") and entry["name"] not in NO_MODELS]
+    return {name: set(features_of(qemu.expand(name) or {}, spelled)) for name in names}
+
+
+def forced_rows(tcg, kvm, folder):
+    """What each of the two sets whatever a model says, where the other shows that the model says otherwise."""
+    spelled, bits = dictionary(folder), set(dictionary(folder).values())
+    spelled.update({qemu: libvirt for libvirt, qemu in rows(os.path.join(folder, "spelling.tsv"))[1:]})
+    needs = {row[0]: row[3].split(",") for row in rows(os.path.join(folder, "about.tsv"))[1:]}
+    under_tcg, under_kvm = by_model(tcg, spelled), by_model(kvm, spelled)
+    off = {feature for feature in spelled.values() if not any(feature in has for has in under_kvm.values())}
+    for feature in sorted(set(spelled.values())):
+        hidden = [name for name, has in under_tcg.items() if feature not in has]
+        without = [name for name, has in under_kvm.items() if feature not in has]
+        if not hidden and feature not in off or len(hidden) == len(under_tcg) and feature in off:
+            continue
+        if len(hidden) == len(under_tcg) and feature in bits:
+            yield ["tcg", feature, "off", "all but " + " ".join(sorted(without, key=order)) if without else "all"]
+        elif not without:
+            yield ["kvm", feature, "on", "-"]
+        elif feature in off and not off & set(needs.get(feature, [])):
+            yield ["kvm", feature, "off", "-"]
+
+
+def renew_forced(qemu, binary, folder, known, dry_run):
+    """What changed, a line each. Nothing where KVM does not work."""
+    table = Table(os.path.join(folder, "forced.tsv"), FORCED_COLUMNS, key=2)
+    kvm = Qemu(binary, "kvm") if table.rows else None
+    listed = []
+    if not kvm or not kvm.started:
+        return listed
+    for row in forced_rows(qemu, kvm, known):
+        name = " ".join(row[:2])
+        if table.rows.get(name) != row:
+            listed.append(f"{name}: {row[2]}, {row[3]}")
+            table.rows[name] = row
+    kvm.quit()
+    if listed and not dry_run:
+        table.write(table.rows)
+    return listed
+
+
 def main():
-    parser = argparse.ArgumentParser(description="Renews the CPU models of the map, and which features need which, from a QEMU.")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("qemu", help="path of a QEMU binary")
     parser.add_argument("--output", default=HERE, metavar="FOLDER", help="the map's folder (default: where this program is)")
     parser.add_argument("--dry-run", action="store_true", help="only print what would change")
     options = parser.parse_args()
 
     qemu = Qemu(options.qemu)
+    if not qemu.started:
+        sys.exit(f"{options.qemu} did not start")
     target = qemu.call("query-target")["arch"]
     if target not in ARCHES:
         qemu.quit()
@@ -257,7 +307,9 @@ def main():
     folder = os.path.join(options.output, ARCHES[target])
     # The dictionary is the tree's own, wherever the tables are written.
     known = os.path.join(HERE, ARCHES[target])
-    listed = renew_models(qemu, folder, known, options.dry_run) + renew_needs(qemu, folder, known, options.dry_run)
+    # What is forced first: the models' features are made from it.
+    listed = [*renew_forced(qemu, options.qemu, folder, known, options.dry_run), *renew_models(qemu, folder, known, options.dry_run),
+              *renew_needs(qemu, folder, known, options.dry_run)]
     qemu.quit()
     for line in listed:
         print(line)
