@@ -274,8 +274,9 @@ def forced_rows(tcg, kvm, folder):
 
 def renew_forced(qemu, binary, folder, known, dry_run):
     """What changed, a line each. Nothing where KVM does not work."""
-    table = Table(os.path.join(folder, "forced.tsv"), FORCED_COLUMNS, key=2)
-    kvm = Qemu(binary, "kvm") if table.rows else None
+    path = os.path.join(folder, "forced.tsv")
+    table = Table(path, FORCED_COLUMNS, key=2)
+    kvm = Qemu(binary, "kvm") if os.path.exists(path) else None
     listed = []
     if not kvm or not kvm.started:
         return listed
