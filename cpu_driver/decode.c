@@ -391,6 +391,9 @@ inv_cpu_seen_from_cpuid(const InvCpuDecoder *decoder, const InvCpuidData *data, 
     leave_out_broken(decoder, seen);
     /* IA32_VMX_BASIC: who gives one of the VMX MSRs gives them all. */
     seen->vmx_known = inv_cpuid_data_msr(data, 0x480, &ignored);
+    /* Single parts of a dump that is no machine's would be seen and never be described. */
+    if (!seen->vmx_known)
+        inv_feature_set_subtract(seen->features, decoder->vmx_parts);
     /* Without the MSR that tells what the processor is not vulnerable to there is nothing to know. */
     seen->msrs_known = inv_cpuid_data_msr(data, 0x10a, &ignored) || !inv_feature_set_has(seen->features, "arch-capabilities");
     return g_steal_pointer(&seen);
