@@ -85,8 +85,12 @@ write_cpu(InvXmlOut *out, const InvHostTopology *topology)
         inv_xml_out_attribute_uint(out, "bits", (guint64)identity->phys_bits);
         inv_xml_out_close(out);
     }
-    for (char **name = description ? description->features : NULL; name && *name; name++)
-        inv_xml_out_element_with(out, "feature", "name", *name);
+    for (char **name = description ? description->features : NULL; name && *name; name++) {
+        /* libvirt's schema has no dot in a host's features (sse4.1), though it has them in guests': QEMU's other spelling is sse4_1. */
+        g_autofree char *spelling = g_strdelimit(g_strdup(*name), ".", '_');
+
+        inv_xml_out_element_with(out, "feature", "name", spelling);
+    }
     write_page_size(out, (guint)(sysconf(_SC_PAGESIZE) / 1024));
     for (guint i = 0; i < topology->huge_pages_kib->len; i++)
         write_page_size(out, g_array_index(topology->huge_pages_kib, guint, i));

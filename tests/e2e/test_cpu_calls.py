@@ -332,6 +332,11 @@ def resident_kib(pid):
         return next(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
 
 
+def has_sanitizers():
+    with open(harness.find_binary("invard"), "rb") as file:
+        return b"__asan_init" in file.read()
+
+
 def hosts(count):
     """Different ones, all of which have aes."""
     names = ("avx", "f16c", "fma", "movbe", "rdrand", "bmi1", "bmi2", "adx", "smap", "smep", "erms", "fsgsbase", "rdseed", "x2apic")
@@ -361,7 +366,8 @@ def test_streamed_baseline(daemon):
         grown = resident_kib(daemon.process.pid) - before
         cpu, count = peer.result(other)
         assert count == 12800 and harness.features_of(cpu)["aes"] == "require", cpu
-        assert grown < 8192, f"{grown} KiB more after 50 batches than after one"
+        # The sanitizers keep what was freed.
+        assert grown < 8192 or has_sanitizers(), f"{grown} KiB more after 50 batches than after one"
         harness.say(f"{grown} KiB more after 12,800 hosts than after 256")
         assert peer.end(other)[0][5] == 0 and peer.end(number)[0][5] == 0
     finally:
