@@ -5,6 +5,7 @@
 #include "daemon/host.h"
 #include "daemon/host_cpu.h"
 #include "daemon/host_topology.h"
+#include "daemon/host_tsc.h"
 #include "daemon/xml_out.h"
 
 #include <unistd.h>
@@ -34,6 +35,20 @@ write_signature(InvXmlOut *out, const InvHostCpuIdentity *identity)
         inv_xml_out_attribute_uint(out, "stepping", (guint64)identity->stepping);
         inv_xml_out_close(out);
     }
+}
+
+static void
+write_counter(InvXmlOut *out)
+{
+    InvHostTsc tsc;
+
+    if (!inv_host_tsc(&tsc))
+        return;
+    inv_xml_out_open(out, "counter");
+    inv_xml_out_attribute(out, "name", "tsc");
+    inv_xml_out_attribute_uint(out, "frequency", tsc.frequency);
+    inv_xml_out_attribute(out, "scaling", tsc.scaling ? "yes" : "no");
+    inv_xml_out_close(out);
 }
 
 /* libvirt's: sockets of one NUMA node, as in virNodeInfo. */
@@ -77,6 +92,7 @@ write_cpu(InvXmlOut *out, const InvHostTopology *topology)
     if (identity->vendor_id && inv_guest_arch_is_x86(inv_host_arch())) {
         inv_xml_out_element(out, "vendor", inv_cpu_vendor_from_id(identity->vendor_id));
         write_signature(out, identity);
+        write_counter(out);
     }
     write_cpu_topology(out, topology);
     if (identity->phys_bits > 0) {
