@@ -130,6 +130,21 @@ quick_lookup(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_da
     return *error || strcmp(lookup->name, "silent") == 0 || strlen(lookup->name) > QUICK_MAX ? INV_RPC_FAILED : INV_RPC_LATER;
 }
 
+/* Has an answer for "ready", as it was encoded before; its handler would give another. */
+static GBytes *
+ready_lookup(InvRpcClient *client, guint32 procedure, const guint8 *args, gsize length, gpointer user_data)
+{
+    remote_domain_lookup_by_name_args known = { .name = (char *)"ready" };
+    remote_domain_lookup_by_name_ret answer = { .dom = { .name = (char *)"remembered", .id = 7 } };
+    g_autoptr(GBytes) question = inv_rpc_payload_encode((xdrproc_t)xdr_remote_domain_lookup_by_name_args, &known, NULL);
+
+    assert_true(inv_io_thread_is_current(io));
+    assert_int_equal(procedure, REMOTE_PROC_DOMAIN_LOOKUP_BY_NAME);
+    if (length != g_bytes_get_size(question) || memcmp(args, g_bytes_get_data(question, NULL), length) != 0)
+        return NULL;
+    return inv_rpc_payload_encode((xdrproc_t)xdr_remote_domain_lookup_by_name_ret, &answer, NULL);
+}
+
 static void
 send_lifecycle(InvRpcClient *client, int detail)
 {
@@ -196,7 +211,7 @@ static const InvRpcMethod methods[] = {
     { REMOTE_PROC_CONNECT_SUPPORTS_FEATURE, handle_keepalive, INV_RPC_INLINE | INV_RPC_BEFORE_OPEN | INV_RPC_READ },
     { REMOTE_PROC_CONNECT_GET_HOSTNAME, handle_hostname, INV_RPC_INLINE | INV_RPC_READ },
     { REMOTE_PROC_CONNECT_GET_TYPE, handle_broken, INV_RPC_READ },
-    { REMOTE_PROC_DOMAIN_LOOKUP_BY_NAME, handle_lookup, INV_RPC_READ, quick_lookup },
+    { REMOTE_PROC_DOMAIN_LOOKUP_BY_NAME, handle_lookup, INV_RPC_READ, quick_lookup, ready_lookup },
     { REMOTE_PROC_DOMAIN_CREATE, handle_gated, 0 },
     { REMOTE_PROC_DOMAIN_SUSPEND, handle_event_inside, 0 },
     { REMOTE_PROC_DOMAIN_DESTROY, handle_broken, INV_RPC_PRIORITY },
@@ -541,6 +556,37 @@ quick_answers(void **state)
 }
 
 static void
+answers_at_hand(void **state)
+{
+    remote_domain_lookup_by_name_ret answer = { .dom = { .name = NULL } };
+
+    serve(&(InvRpcServerOptions){ .error_domain = VIR_FROM_TEST });
+    /* Nobody is answered who may not ask. */
+    look_up("ready", 0);
+    peer_expect_error(0, VIR_ERR_INTERNAL_ERROR, VIR_FROM_RPC, "hypervisor connection not open");
+    peer_call_open(0);
+    peer_expect_ok(0);
+    for (guint32 serial = 1; serial < 50; serial++) {
+        look_up("ready", serial);
+        peer_expect_ok(serial);
+        assert_true(inv_rpc_payload_decode(peer.payload, peer.payload_length, (xdrproc_t)xdr_remote_domain_lookup_by_name_ret, &answer, NULL));
+        assert_string_equal(answer.dom.name, "remembered");
+        assert_int_equal(answer.dom.id, 7);
+        xdr_free((xdrproc_t)xdr_remote_domain_lookup_by_name_ret, (char *)&answer);
+        memset(&answer, 0, sizeof(answer));
+        look_up("quick", serial);
+        peer_expect_ok(serial);
+        look_up("later", serial);
+        peer_expect_error(serial, VIR_ERR_NO_DOMAIN, VIR_FROM_TEST, "no domain is called 'later'");
+    }
+    /* Many at once come back in order. */
+    for (guint32 serial = 100; serial < 200; serial++)
+        look_up("ready", serial);
+    for (guint32 serial = 100; serial < 200; serial++)
+        peer_expect_ok(serial);
+}
+
+static void
 replies_out_of_order(void **state)
 {
     serve(NULL);
@@ -879,6 +925,7 @@ main(void)
         cmocka_unit_test_setup_teardown(read_only, setup, teardown),
         cmocka_unit_test_setup_teardown(handler_error, setup, teardown),
         cmocka_unit_test_setup_teardown(quick_answers, setup, teardown),
+        cmocka_unit_test_setup_teardown(answers_at_hand, setup, teardown),
         cmocka_unit_test_setup_teardown(replies_out_of_order, setup, teardown),
         cmocka_unit_test_setup_teardown(calls_in_flight_are_limited, setup, teardown),
         cmocka_unit_test_setup_teardown(priority_calls_are_not_counted, setup, teardown),
