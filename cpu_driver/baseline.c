@@ -2,6 +2,7 @@
 #include "cpu_driver/baseline.h"
 
 #include "cpu_driver/driver.h"
+#include "cpu_driver/expand.h"
 #include "util/error.h"
 
 #include <string.h>
@@ -99,20 +100,17 @@ refuse_no_model(const InvCpuBaseliner *baseliner, GError **error)
     return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "the map has no CPU model of vendor %.64s", vendor);
 }
 
-/*
- * What tells models apart. Where one of the CPUs does not tell its vmx-*, each model that has them is
- * as far off as the next, and a model of another age that has none shall not seem near.
- */
-static InvFeatureSet *
-what_distinguishes(const InvCpuBasis *basis, const InvFeatureSet *common)
+/* A document that names no vmx-* tells of none: where there are some, one is named even if all are as the model has them. */
+static void
+tell_vmx_parts(const InvCpuBasis *basis, const InvFeatureSet *common, InvCpu *cpu)
 {
-    InvFeatureSet *within = inv_feature_set_copy(inv_cpu_basis_describable(basis));
     g_autoptr(InvFeatureSet) parts = inv_feature_set_copy(inv_cpu_basis_vmx_parts(basis));
+    g_autofree const char **list = NULL;
 
     inv_feature_set_intersect(parts, common);
-    if (inv_feature_set_is_empty(parts))
-        inv_feature_set_subtract(within, inv_cpu_basis_vmx_parts(basis));
-    return within;
+    list = inv_feature_set_list(parts);
+    if (*list && !inv_cpu_tells_vmx_parts(cpu))
+        inv_cpu_set_feature(cpu, *list, INV_CPU_POLICY_REQUIRE);
 }
 
 InvCpu *
@@ -120,12 +118,10 @@ inv_cpu_baseliner_result(const InvCpuBaseliner *baseliner, gboolean expand_featu
 {
     const InvFeatureSet *describable = inv_cpu_basis_describable(baseliner->basis);
     g_autoptr(InvFeatureSet) common = NULL;
-    g_autoptr(InvFeatureSet) within = NULL;
     g_autoptr(InvFeatureSet) has = NULL;
     g_autoptr(InvFeatureSet) more = NULL;
     g_autoptr(InvFeatureSet) less = NULL;
     InvCpuBasisModel model;
-    guint vmx;
     InvCpu *cpu;
 
     if (!baseliner->features) {
@@ -135,14 +131,12 @@ inv_cpu_baseliner_result(const InvCpuBaseliner *baseliner, gboolean expand_featu
     common = inv_feature_set_copy(baseliner->features);
     if (migratable)
         inv_feature_set_intersect(common, inv_cpu_basis_comparable(baseliner->basis));
-    within = what_distinguishes(baseliner->basis, common);
-    if (!inv_cpu_basis_choose(baseliner->basis, &(InvCpuRanking){ .vendor = baseliner->vendor, .target = common, .within = within }, &model)) {
+    if (!inv_cpu_basis_choose(baseliner->basis, &(InvCpuRanking){ .vendor = baseliner->vendor, .target = common, .within = describable }, &model)) {
         refuse_no_model(baseliner, error);
         return NULL;
     }
     /* All that its name means, whatever this host filters of it: the answer is for any host. */
-    has = inv_feature_set_copy(inv_cpu_basis_model_set(
-        &model, inv_cpu_basis_vmx(baseliner->basis, &vmx) && inv_feature_set_has_number(common, vmx)));
+    has = inv_feature_set_copy(inv_cpu_basis_model_set(&model, inv_feature_set_meets(common, inv_cpu_basis_vmx_parts(baseliner->basis))));
     inv_feature_set_intersect(has, describable);
     less = inv_feature_set_difference(has, common);
     more = expand_features ? inv_feature_set_copy(common) : inv_feature_set_difference(common, has);
@@ -154,6 +148,7 @@ inv_cpu_baseliner_result(const InvCpuBaseliner *baseliner, gboolean expand_featu
     if (baseliner->all_name_vendor && baseliner->vendor)
         cpu->vendor = g_strdup(inv_cpu_vendor_from_id(baseliner->vendor));
     name_features(cpu, more, less);
+    tell_vmx_parts(baseliner->basis, common, cpu);
     return cpu;
 }
 

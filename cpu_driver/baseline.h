@@ -13,7 +13,7 @@ G_BEGIN_DECLS
  * number. One thread at a time. Borrows @basis.
  *
  * The rule. Features: what every one of them has. vmx-* that a CPU is not known to have (a dump
- * without MSRs) it has not. Model: of their vendor (of no vendor, where none of them is of one), not
+ * without MSRs) it has not; where none is left, none is named, and vmx stands alone. Model: of their vendor (of no vendor, where none of them is of one), not
  * deprecated before deprecated, then the one that differs least, then one of which nothing must be
  * disabled, then a versioned one, then the first by name, of its versions the newest. What differs is
  * named, sorted, as require or disable, so that the result means the same wherever that model is

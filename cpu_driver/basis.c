@@ -351,7 +351,7 @@ is_of_vendor(const InvCpuRanking *ranking, const InvCpuBasisModel *model)
 gboolean
 inv_cpu_basis_choose(const InvCpuBasis *basis, const InvCpuRanking *ranking, InvCpuBasisModel *best)
 {
-    gboolean nested = basis->ground->vmx && inv_feature_set_has_number(ranking->target, basis->ground->vmx->number);
+    gboolean nested = inv_feature_set_meets(ranking->target, inv_cpu_basis_vmx_parts(basis));
     g_autoptr(InvFeatureSet) has = inv_feature_set_new(basis->names);
     Candidate chosen = { .model = { 0 } };
 

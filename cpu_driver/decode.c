@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cpu_driver/decode.h"
 
+#include "cpu_driver/expand.h"
 #include "cpu_map/table_file.h"
 #include "util/error.h"
 
@@ -527,12 +528,15 @@ choose(const InvCpuDecoder *decoder, const InvCpuSeen *seen, const InvFeatureSet
 {
     gboolean nested = seen->vmx_known && inv_feature_set_has(target, "vmx");
     g_autoptr(InvFeatureSet) microcode = inv_feature_set_copy(target);
+    g_autoptr(InvFeatureSet) parts = inv_feature_set_copy(decoder->vmx_parts);
     g_autofree Candidate *all = g_new0(Candidate, decoder->sets->len);
     g_autofree guint *lasting = g_new(guint, decoder->sets->len);
     Candidate best = { 0 };
 
     *least = G_MAXUINT;
     inv_feature_set_intersect(microcode, decoder->microcode);
+    inv_feature_set_intersect(parts, target);
+    nested = nested && !inv_feature_set_is_empty(parts);
     memset(lasting, 0xff, decoder->sets->len * sizeof(*lasting));
     for (guint i = 0; i < decoder->sets->len; i++) {
         const ModelSets *sets = g_ptr_array_index(decoder->sets, i);
@@ -541,7 +545,8 @@ choose(const InvCpuDecoder *decoder, const InvCpuSeen *seen, const InvFeatureSet
             continue;
         all[i].sets = sets;
         all[i].base = nested ? sets->nested : sets->features;
-        all[i].deltas = inv_feature_set_distance(all[i].base, target);
+        /* One more where no vmx-* is required: see tell_vmx_parts(). */
+        all[i].deltas = inv_feature_set_distance(all[i].base, target) + (nested && inv_feature_set_is_subset(parts, all[i].base));
         all[i].distance = signature_distance(decoder, sets->entry, seen);
         *least = MIN(*least, all[i].deltas);
         /* Which of microcode's bits a version has says nothing of its generation. */
@@ -564,6 +569,19 @@ set_policies(InvCpu *cpu, const InvFeatureSet *set, InvCpuPolicy policy)
 
     for (guint i = 0; list[i]; i++)
         inv_cpu_set_feature(cpu, list[i], policy);
+}
+
+/* vmx alone means that nobody told which vmx-* there are: where all are as the model has them, one is named. */
+static void
+tell_vmx_parts(const InvCpuDecoder *decoder, const InvFeatureSet *target, InvCpu *cpu)
+{
+    g_autoptr(InvFeatureSet) parts = inv_feature_set_copy(decoder->vmx_parts);
+    g_autofree const char **list = NULL;
+
+    inv_feature_set_intersect(parts, target);
+    list = inv_feature_set_list(parts);
+    if (*list && inv_feature_set_has(target, "vmx") && !inv_cpu_tells_vmx_parts(cpu))
+        inv_cpu_set_feature(cpu, *list, INV_CPU_POLICY_REQUIRE);
 }
 
 InvCpu *
@@ -590,6 +608,7 @@ inv_cpu_describe_seen(const InvCpuDecoder *decoder, const InvCpuSeen *seen, GErr
     cpu->vendor = g_strdup(inv_cpu_vendor_from_id(seen->vendor));
     set_policies(cpu, more, INV_CPU_POLICY_REQUIRE);
     set_policies(cpu, less, INV_CPU_POLICY_DISABLE);
+    tell_vmx_parts(decoder, target, cpu);
     return g_steal_pointer(&cpu);
 }
 

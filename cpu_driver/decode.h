@@ -70,8 +70,8 @@ const char *inv_cpu_broken_reason(const InvCpuDecoder *decoder, const InvCpuSeen
  * the model, `disable` what the model has and it has not. First the generation (all versions of one
  * model) that differs least, bits aside that microcode switches off; of its versions the one with the
  * fewest differences; of these one that is not deprecated, then of the closest signature, then the
- * newest. vmx-* that come along with vmx are not named; nor is any when the source does not say which
- * there are.
+ * newest. vmx-* that come along with vmx are not named, but for one where none would be required: that
+ * tells that they are known. None is named when the source does not say which there are.
  * VIR_ERR_CONFIG_UNSUPPORTED when no model is of this vendor.
  */
 InvCpu *inv_cpu_describe_seen(const InvCpuDecoder *decoder, const InvCpuSeen *seen, GError **error);

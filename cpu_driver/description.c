@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cpu_driver/description.h"
 
+#include "cpu_driver/expand.h"
 #include "util/error.h"
 
 #include <string.h>
@@ -122,7 +123,7 @@ take_model(const InvCpuBasis *basis, const InvCpu *cpu, InvCpuDescription *descr
     description->level = model.level;
     description->xlevel = model.xlevel;
     set_vendor(description, model.vendor);
-    description->on = inv_feature_set_copy(inv_cpu_basis_model_set(&model, has_vmx(basis, cpu, model.on)));
+    description->on = inv_feature_set_copy(inv_cpu_basis_model_set(&model, inv_cpu_tells_vmx_parts(cpu) && has_vmx(basis, cpu, model.on)));
     return TRUE;
 }
 

@@ -49,7 +49,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvCpuDescription, inv_cpu_description_free)
  * or NULL: such a document is an error. A document of another architecture is described as `foreign`.
  *
  * vmx brings along the vmx-* that its model has then (where the basis knows them) and of which
- * nothing is said; without vmx there are no vmx-* but those that are named. An optional feature is
+ * nothing is said, if the document asks for any vmx-* at all; without vmx there are no vmx-* but those that are named. An optional feature is
  * none that the CPU surely has.
  *
  * Errors: VIR_ERR_CONFIG_UNSUPPORTED names the nearest names for an unknown model or feature, or a

@@ -47,6 +47,18 @@ inv_cpu_refuse_model(const InvCpuModels *models, const char *name, GError **erro
                          nearest ? "; did you mean " : "; ask a QEMU that knows it", nearest ? nearest : "", nearest ? "?" : "");
 }
 
+gboolean
+inv_cpu_tells_vmx_parts(const InvCpu *cpu)
+{
+    for (guint i = 0; i < cpu->features->len; i++) {
+        const InvCpuFeature *feature = g_ptr_array_index(cpu->features, i);
+
+        if (adds(feature->policy) && g_str_has_prefix(feature->name, "vmx-"))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 /* The model's features, with what vmx brings along when it is switched on. */
 static InvFeatureSet *
 start_from(const InvCpuDecoder *decoder, const InvCpu *cpu, gboolean nested, GError **error)
@@ -62,7 +74,7 @@ start_from(const InvCpuDecoder *decoder, const InvCpu *cpu, gboolean nested, GEr
 }
 
 InvFeatureSet *
-inv_cpu_expand(const InvCpuDecoder *decoder, const InvCpu *cpu, gboolean implicit, GError **error)
+inv_cpu_expand(const InvCpuDecoder *decoder, const InvCpu *cpu, GError **error)
 {
     const InvCpuMap *map = inv_cpu_decoder_map(decoder);
     const InvCpuFeature *vmx = inv_cpu_find_feature(cpu, "vmx");
@@ -73,7 +85,7 @@ inv_cpu_expand(const InvCpuDecoder *decoder, const InvCpu *cpu, gboolean implici
                       INV_CPU_MAX_PROPERTIES);
         return NULL;
     }
-    set = start_from(decoder, cpu, implicit && vmx && adds(vmx->policy), error);
+    set = start_from(decoder, cpu, vmx && adds(vmx->policy) && inv_cpu_tells_vmx_parts(cpu), error);
     if (!set)
         return NULL;
     /* The parts go before anything named, so that the order of the document never matters. */

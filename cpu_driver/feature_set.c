@@ -303,6 +303,18 @@ inv_feature_set_is_subset(const InvFeatureSet *small, const InvFeatureSet *large
 }
 
 gboolean
+inv_feature_set_meets(const InvFeatureSet *a, const InvFeatureSet *b)
+{
+    g_return_val_if_fail(a->names == b->names, FALSE);
+
+    for (guint i = 0; i < a->n_words; i++) {
+        if (word(a, i) & word(b, i))
+            return TRUE;
+    }
+    return FALSE;
+}
+
+gboolean
 inv_feature_set_is_equal(const InvFeatureSet *a, const InvFeatureSet *b)
 {
     return inv_feature_set_is_subset(a, b) && inv_feature_set_is_subset(b, a);

@@ -61,6 +61,8 @@ gboolean inv_feature_set_is_empty(const InvFeatureSet *set);
 
 /* Both sets must share one names table; the first argument is the one that changes. */
 gboolean inv_feature_set_is_subset(const InvFeatureSet *small, const InvFeatureSet *large);
+/* Is any feature in both? */
+gboolean inv_feature_set_meets(const InvFeatureSet *a, const InvFeatureSet *b);
 gboolean inv_feature_set_is_equal(const InvFeatureSet *a, const InvFeatureSet *b);
 void inv_feature_set_unite(InvFeatureSet *set, const InvFeatureSet *with);
 void inv_feature_set_intersect(InvFeatureSet *set, const InvFeatureSet *with);

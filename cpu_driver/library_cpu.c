@@ -200,7 +200,7 @@ take_model(InvarCpu *cpu, GError **error)
     else if (!entry && !whole)
         inv_library_cpu_note(cpu, "of models of %s only QEMU knows the features: only those that are named are listed", cpu->arch);
     if (cpu->dictionary->has_features)
-        cpu->features = inv_cpu_expand(cpu->dictionary->decoder, document, TRUE, error);
+        cpu->features = inv_cpu_expand(cpu->dictionary->decoder, document, error);
     else
         cpu->features = plain_features(cpu, entry);
     return cpu->features != NULL;
@@ -373,16 +373,18 @@ name_all(const InvarCpu *cpu, InvCpu *document)
                                     ? inv_cpu_decoder_model(cpu->dictionary->decoder, cpu->model, inv_feature_set_has(cpu->features, "vmx"))
                                     : NULL;
     g_autoptr(InvFeatureSet) less = base ? inv_feature_set_difference(base, cpu->features) : inv_feature_set_new(names_of(cpu));
-    g_autofree const char **lacking = inv_feature_set_list(less);
+    g_autofree const char **lacking = NULL;
 
+    /* vmx without any vmx-*: nobody told which. */
+    if (base && inv_feature_set_has(cpu->features, "vmx") && !inv_feature_set_meets(cpu->features, inv_cpu_basis_vmx_parts(cpu->dictionary->basis)))
+        inv_feature_set_subtract(less, inv_cpu_basis_vmx_parts(cpu->dictionary->basis));
+    lacking = inv_feature_set_list(less);
     for (guint i = 0; list[i]; i++) {
         if (!inv_cpu_find_feature(document, list[i]))
             inv_cpu_set_feature(document, list[i], INV_CPU_POLICY_REQUIRE);
     }
     for (guint i = 0; lacking[i]; i++) {
-        gboolean untold = cpu->seen && !cpu->seen->vmx_known && g_str_has_prefix(lacking[i], "vmx-");
-
-        if (!untold && !inv_cpu_find_feature(document, lacking[i]))
+        if (!inv_cpu_find_feature(document, lacking[i]))
             inv_cpu_set_feature(document, lacking[i], INV_CPU_POLICY_DISABLE);
     }
     g_ptr_array_sort(document->features, by_name);

@@ -151,7 +151,7 @@ guests_move_where_all_their_features_are(void **state)
         g_autoptr(InvCpu) guest = from->qemu ? host_model_of(from->qemu) : NULL;
         g_autoptr(InvCpuDescription) by_document = guest ? describe(guest) : NULL;
         g_autoptr(InvCpuDescription) by_machine = guest ? describe_machine(from->qemu) : NULL;
-        g_autoptr(InvFeatureSet) said = guest ? inv_cpu_expand(world->decoder, guest, TRUE, NULL) : NULL;
+        g_autoptr(InvFeatureSet) said = guest ? inv_cpu_expand(world->decoder, guest, NULL) : NULL;
 
         if (!guest || !from->enabled)
             continue;
@@ -377,8 +377,10 @@ static const DifferenceCase difference_cases[] = {
     { .name = "strict, forbidden and missing", .host = CPU(MODEL("Nehalem") POLICY("avx", "require")),
       .cpu = STRICT(MODEL("Nehalem") POLICY("popcnt", "forbid") POLICY("aes", "require")), .result = VIR_CPU_COMPARE_INCOMPATIBLE, .missing = "aes",
       .refused = "avx popcnt" },
-    { .name = "vmx brings its parts", .host = CPU(MODEL("Penryn") POLICY("vmx", "require") POLICY("vmx-flexpriority", "disable") POLICY("vmx-mtf", "disable")),
-      .cpu = CPU(MODEL("Penryn") POLICY("vmx", "require")), .result = VIR_CPU_COMPARE_INCOMPATIBLE, .missing = "vmx-flexpriority" },
+    { .name = "vmx brings its parts", .host = CPU(MODEL("Penryn") POLICY("vmx", "require") POLICY("vmx-hlt-exit", "require") POLICY("vmx-flexpriority", "disable")),
+      .cpu = CPU(MODEL("Penryn") POLICY("vmx", "require") POLICY("vmx-hlt-exit", "require")), .result = VIR_CPU_COMPARE_INCOMPATIBLE, .missing = "vmx-flexpriority" },
+    { .name = "vmx alone tells of no parts", .host = CPU(MODEL("Penryn") POLICY("vmx", "require")), .cpu = CPU(MODEL("Penryn") POLICY("vmx", "require")),
+      .result = VIR_CPU_COMPARE_IDENTICAL },
     { .name = "without vmx no parts", .host = CPU(MODEL("Penryn")), .cpu = CPU(MODEL("Penryn") POLICY("vmx", "disable")), .result = VIR_CPU_COMPARE_IDENTICAL },
     { .name = "a part that is named", .host = CPU(MODEL("Penryn") POLICY("vmx", "require")),
       .cpu = CPU(MODEL("Penryn") POLICY("vmx-ept", "require") POLICY("vmx", "require")), .result = VIR_CPU_COMPARE_INCOMPATIBLE, .missing = "vmx-ept" },

@@ -375,7 +375,7 @@ a_hundred_thousand_features_are_refused(void **state)
         feature->name = g_strdup_printf("feature-%u", i);
         g_ptr_array_add(cpu->features, feature);
     }
-    assert_null(inv_cpu_expand(decoder, cpu, TRUE, &error));
+    assert_null(inv_cpu_expand(decoder, cpu, &error));
     assert_int_equal(inv_error_code(error), VIR_ERR_INVALID_ARG);
     assert_non_null(strstr(error->message, "100000 features"));
 }
@@ -412,13 +412,17 @@ vmx_brings_its_parts(void **state)
     g_autoptr(GError) error = NULL;
     g_autoptr(InvCpu) cpu = inv_cpu_parse("<cpu><model>Penryn</model><feature policy='require' name='vmx'/></cpu>", &error);
     g_autoptr(InvCpu) wrong = inv_cpu_parse("<cpu><model>Penrin</model></cpu>", NULL);
-    g_autoptr(InvFeatureSet) with = inv_cpu_expand(decoder, cpu, TRUE, &error);
-    g_autoptr(InvFeatureSet) without = inv_cpu_expand(decoder, cpu, FALSE, &error);
+    g_autoptr(InvFeatureSet) without = inv_cpu_expand(decoder, cpu, &error);
+    g_autoptr(InvFeatureSet) with = NULL;
 
+    inv_cpu_set_feature(cpu, "vmx-ept", INV_CPU_POLICY_DISABLE);
+    inv_cpu_set_feature(cpu, "vmx-hlt-exit", INV_CPU_POLICY_REQUIRE);
+    with = inv_cpu_expand(decoder, cpu, &error);
     assert_true(inv_feature_set_has(with, "vmx-flexpriority"));
+    assert_false(inv_feature_set_has(with, "vmx-ept"));
     assert_false(inv_feature_set_has(without, "vmx-flexpriority"));
     assert_true(inv_feature_set_has(without, "vmx"));
-    assert_null(inv_cpu_expand(decoder, wrong, TRUE, &error));
+    assert_null(inv_cpu_expand(decoder, wrong, &error));
     assert_int_equal(inv_error_code(error), VIR_ERR_CONFIG_UNSUPPORTED);
     assert_non_null(strstr(error->message, "Penryn"));
 }

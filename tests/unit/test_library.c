@@ -73,7 +73,7 @@ typedef struct {
 static const GoodCase good_cases[] = {
     { .name = "domain XML", .file = "domain.xml", .format = INVAR_CPU_FORMAT_DOMAIN, .model = "Skylake-Client-v2", .vendor = "Intel",
       .vendor_id = "GenuineIntel", .wanted_arch = "x86_64", .signature = { 6, 94, 3 }, .phys_bits = 40, .level = 0xd, .xlevel = 0x80000008,
-      .has = "vmx-ept", .lacks = "mpx", .deltas = 5, .delta = "avx512f", .policy = "forbid" },
+      .has = "vmx", .lacks = "vmx-ept", .deltas = 5, .delta = "avx512f", .policy = "forbid" },
     { .name = "domain that follows its host", .file = "domain_passthrough.xml", .format = INVAR_CPU_FORMAT_DOMAIN, .wanted_arch = "x86_64",
       .lacks = "fpu", .note = "host-passthrough" },
     { .name = "a bare <cpu>", .text = "<cpu><model>Nehalem</model><feature policy='require' name='sse4_1'/><feature policy='disable' name='nx'/></cpu>",
