@@ -203,13 +203,14 @@ static const DumpCase dump_cases[] = {
     { .name = "the witness's lines", .text = WITNESS0 WITNESS1, .has = "vmx", .lacks = "ssse3" },
     { .name = "the witness's serial line", .text = "SeaBIOS\r\nINVAR-WITNESS 1\r\n" WITNESS0 WITNESS1 "END\r\nINVAR-WITNESS 1\r\n" WITNESS0 WITNESS1 "END\r\n",
       .has = "hypervisor", .lacks = "ssse3" },
-    { .name = "a VMX control that may be 1", .text = LEAF0 LEAF1 "MSR:\n0x48b: 0x200000000\n", .has = "vmx-ept", .lacks = "vmx-vpid" },
-    { .name = "a VMX control that must be 1", .text = LEAF0 LEAF1 "MSR:\n0x48e: 0x8400000004000000\n", .has = "vmx-secondary-ctls",
+    { .name = "a VMX control without what announces it", .text = LEAF0 LEAF1 "MSR:\n0x48b: 0x200000000\n", .has = "pni", .lacks = "vmx-ept" },
+    { .name = "a VMX control that may be 1", .text = LEAF0 LEAF1 "MSR:\n0x480: 0x1\n0x48b: 0x200000000\n", .has = "vmx-ept", .lacks = "vmx-vpid" },
+    { .name = "a VMX control that must be 1", .text = LEAF0 LEAF1 "MSR:\n0x480: 0x1\n0x48e: 0x8400000004000000\n", .has = "vmx-secondary-ctls",
       .lacks = "vmx-mtf" },
-    { .name = "a VMX control of a chip without true ones", .text = LEAF0 LEAF1 "MSR:\n0x482: 0x8000000004000000\n", .has = "vmx-secondary-ctls",
+    { .name = "a VMX control of a chip without true ones", .text = LEAF0 LEAF1 "MSR:\n0x480: 0x1\n0x482: 0x8000000004000000\n", .has = "vmx-secondary-ctls",
       .lacks = "vmx-mtf" },
     { .name = "a VMX control as libvirt gives it", .text = "<cpudata arch='x86'><cpuid eax_in='0' eax='1' ebx='0x756e6547' ecx='0x6c65746e' edx='0x49656e69'/>"
-      "<cpuid eax_in='1' eax='0x506e3' ebx='0' ecx='0x21' edx='1'/><msr index='0x48b' eax='2' edx='0'/></cpudata>", .has = "vmx-ept", .lacks = "vmx-vpid" },
+      "<cpuid eax_in='1' eax='0x506e3' ebx='0' ecx='0x21' edx='1'/><msr index='0x480' eax='1' edx='0'/><msr index='0x48b' eax='2' edx='0'/></cpudata>", .has = "vmx-ept", .lacks = "vmx-vpid" },
 };
 
 static void
