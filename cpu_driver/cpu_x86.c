@@ -154,6 +154,15 @@ explain_tcg(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuRequest *re
     *remedy = take_out_remedy(cpu, request, feature, "run the domain under KVM (<domain type='kvm'>) on a host whose CPU has it");
 }
 
+/* What stands in an MSR is mostly not known: the kernel rarely lets it be read. */
+static gboolean
+shows_in_cpuid(const InvCpuMap *map, const char *feature)
+{
+    const InvCpuMapFeature *entry = inv_cpu_map_find(map, feature);
+
+    return !entry || !entry->is_msr;
+}
+
 static void
 explain_kvm(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuRequest *request, const char *feature, gboolean host_gives,
             InvLayer *layer, char **reason, char **remedy)
@@ -172,7 +181,7 @@ explain_kvm(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuRequest *re
         *layer = INV_LAYER_KERNEL;
         *reason = g_strdup_printf("the host's processor has %s, its kernel (KVM) does not offer it to guests", feature);
         *remedy = take_out_remedy(cpu, request, feature, kernel_remedy(feature));
-    } else if (facts->hardware) {
+    } else if (facts->hardware && shows_in_cpuid(facts->map, feature)) {
         *layer = INV_LAYER_HARDWARE;
         *reason = g_strdup_printf("the host's processor does not have %s", feature);
         *remedy = take_out_remedy(cpu, request, feature, "run the domain on a host whose processor has it");

@@ -232,7 +232,9 @@ typedef struct {
     const char *name;
     const char *hardware; /* NULL: not known */
     const char *kernel;   /* likewise: what KVM offers */
+    const char *feature;  /* required and filtered; NULL: rtm, which the model has */
     const char *layer;
+    const char *reason; /* a part of the message, or NULL */
 } LayerCase;
 
 static const LayerCase layer_cases[] = {
@@ -241,6 +243,9 @@ static const LayerCase layer_cases[] = {
     { .name = "KVM: its kernel does not offer it", .hardware = "sse2 rtm", .kernel = "sse2", .layer = "rtm/kernel" },
     { .name = "KVM: QEMU does not pass it on", .hardware = "sse2 rtm", .kernel = "sse2 rtm", .layer = "rtm/QEMU" },
     { .name = "KVM: not known", .layer = "rtm/hardware" },
+    { .name = "KVM: CPUID would show it", .hardware = "sse2", .layer = "rtm/hardware", .reason = "the host's processor does not have rtm" },
+    { .name = "KVM: an MSR would show it", .hardware = "sse2", .feature = "rdctl-no", .layer = "rdctl-no/hardware",
+      .reason = "the host (hardware or kernel) does not give rdctl-no" },
 };
 
 /* NULL for NULL: not known. */
@@ -258,14 +263,16 @@ features_of(const char *words)
 static void
 layers_under_kvm(void **state)
 {
-    static const char *const filtered[] = { "rtm", NULL };
     const LayerCase *row = *state;
+    const char *const filtered[] = { row->feature ? row->feature : "rtm", NULL };
+    g_autofree char *named = g_strdup_printf("<feature policy='require' name='arch-capabilities'/><feature policy='require' name='%s'/>", filtered[0]);
+    g_autofree char *xml = g_strconcat(STRICT "Haswell</model>", row->feature ? named : "", "</cpu>", NULL);
 
     all = cpu_facts_load("x86_64");
     all->facts.accelerator = INV_VIRT_KVM;
     all->facts.hardware = all->hardware = features_of(row->hardware);
     all->facts.kernel = all->kernel = features_of(row->kernel);
-    cpu = inv_cpu_parse(STRICT "Haswell</model></cpu>", &error);
+    cpu = inv_cpu_parse(xml, &error);
     request = inv_cpu_resolve(&all->facts, cpu, &error);
     verdict = inv_cpu_verdict(&all->facts, cpu, request, filtered);
     text = blockers_text(verdict);
@@ -273,7 +280,10 @@ layers_under_kvm(void **state)
     assert_false(inv_verdict_set_error(verdict, "vm", &error));
     assert_int_equal(inv_error_code(error), VIR_ERR_CONFIG_UNSUPPORTED);
     assert_non_null(strstr(error->message, "'vm'"));
-    assert_non_null(strstr(error->message, "rtm"));
+    assert_non_null(strstr(error->message, filtered[0]));
+    if (row->reason && !strstr(error->message, row->reason))
+        print_error("%s\n", error->message);
+    assert_true(!row->reason || strstr(error->message, row->reason));
 }
 
 typedef struct {
