@@ -289,7 +289,7 @@ inv_cpu_describe_machine(const InvCpuBasis *basis, const InvCpuSeen *seen, GErro
         return NULL;
     description = new_description(basis);
     description->whole = TRUE;
-    description->names_vendor = TRUE;
+    description->names_vendor = seen->vendor != NULL;
     description->phys_bits = seen->phys_bits;
     description->level = seen->level;
     description->xlevel = seen->xlevel;

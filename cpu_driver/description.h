@@ -61,7 +61,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvCpuDescription, inv_cpu_description_free)
 InvCpuDescription *inv_cpu_describe(const InvCpuBasis *basis, const InvCpu *cpu, const InvFeatureSet *host, GError **error);
 
 /*
- * A machine that was decoded from CPUID or from QEMU's expansion. Features of which the source says
+ * A machine that was decoded from CPUID or from QEMU's expansion, or whose features alone are known
+ * (without a vendor: it is as good as any). Features of which the source says
  * nothing (vmx-* of a dump without MSRs) count as not there, on either side of a comparison and in a
  * baseline: nothing is promised that nobody has seen. Errors: VIR_ERR_NO_SUPPORT as above.
  */

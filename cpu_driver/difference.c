@@ -66,7 +66,8 @@ inv_cpu_difference_find(const InvCpuBasis *basis, const InvCpuDescription *host,
                         InvCpuDifference *difference)
 {
     difference->other_arch = host->foreign != wanted->foreign || (host->foreign && strcmp(host->arch, wanted->arch) != 0);
-    difference->other_vendor = !difference->other_arch && wanted->names_vendor && !inv_cpu_same_vendor(host->vendor, wanted->vendor);
+    difference->other_vendor = !difference->other_arch && wanted->names_vendor && (host->vendor || !host->whole) &&
+                               !inv_cpu_same_vendor(host->vendor, wanted->vendor);
     difference->phys_bits_short = !difference->other_arch && wanted->wants_phys_bits && host->phys_bits && host->phys_bits < wanted->phys_bits;
     difference->level_more = more(host->level, wanted->level);
     difference->xlevel_more = more(host->xlevel, wanted->xlevel);

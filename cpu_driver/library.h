@@ -79,6 +79,9 @@ const InvCpuDescription *inv_library_description(const InvarCpu *cpu, GError **e
 InvarCpu *inv_library_cpu_of_document(InvarCpuContext *context, InvarCpuFormat format, const char *arch, InvCpu *document, GError **error);
 InvarCpu *inv_library_cpu_of_seen(InvarCpuContext *context, InvarCpuFormat format, const char *arch, InvCpuSeen *seen, GError **error);
 
+/* Features of a processor that nothing else is told of. Takes @seen over. */
+InvarCpu *inv_library_cpu_of_words(InvarCpuContext *context, const InvDictionary *dictionary, const char *arch, InvCpuSeen *seen);
+
 /* @error is what a call has set: its text goes to *@text (NULL: nowhere), its code becomes the result. Frees @error. */
 InvarCpuStatus inv_library_fail(GError *error, char **text);
 

@@ -251,6 +251,20 @@ inv_library_cpu_of_seen(InvarCpuContext *context, InvarCpuFormat format, const c
     return g_steal_pointer(&cpu);
 }
 
+InvarCpu *
+inv_library_cpu_of_words(InvarCpuContext *context, const InvDictionary *dictionary, const char *arch, InvCpuSeen *seen)
+{
+    InvarCpu *cpu = inv_library_cpu_new(context, dictionary, INVAR_CPU_FORMAT_CPUDATA, arch);
+    g_autofree const char **list = inv_feature_set_list(seen->features);
+
+    cpu->seen = seen;
+    cpu->document = inv_cpu_new();
+    for (guint i = 0; list[i]; i++)
+        inv_cpu_set_feature(cpu->document, list[i], INV_CPU_POLICY_REQUIRE);
+    cpu->features = inv_feature_set_copy(seen->features);
+    return cpu;
+}
+
 const InvCpuDescription *
 inv_library_description(const InvarCpu *cpu, GError **error)
 {

@@ -170,13 +170,35 @@ note_left_out(InvarCpu *cpu)
         note_no_msrs(cpu, "rdctl-no and its like");
 }
 
+/*
+ * libvirt's <cpudata> may hold words of features alone: what a QEMU enabled, without leaf 0 to say of
+ * which processor. That is a CPU without a model.
+ */
+static InvarCpu *
+cpu_of_words(InvarCpuContext *context, const InvDictionary *dictionary, const char *arch, const InvCpuidData *data)
+{
+    InvCpuSeen *seen = g_new0(InvCpuSeen, 1);
+    InvarCpu *cpu;
+
+    seen->features = inv_cpuid_data_features(data, dictionary->map, inv_cpu_decoder_names(dictionary->decoder));
+    cpu = inv_library_cpu_of_words(context, dictionary, arch, seen);
+    inv_library_cpu_note(cpu, "leaf 0 of CPUID is not in the document: it tells features, and neither vendor nor model");
+    return cpu;
+}
+
 static InvarCpu *
 cpu_of_cpuid(InvarCpuContext *context, InvarCpuFormat format, const char *arch, const InvCpuidData *data, GError **error)
 {
     const InvDictionary *dictionary = inv_library_dictionary(context, arch, error);
-    InvCpuSeen *seen = dictionary ? inv_cpu_seen_from_cpuid(dictionary->decoder, data, error) : NULL;
-    g_autoptr(InvarCpu) cpu = seen ? inv_library_cpu_of_seen(context, format, arch, seen, error) : NULL;
+    g_autoptr(InvarCpu) cpu = NULL;
+    InvCpuSeen *seen;
 
+    if (!dictionary)
+        return NULL;
+    if (format == INVAR_CPU_FORMAT_CPUDATA && !inv_cpuid_data_leaf(data, 0, 0))
+        return cpu_of_words(context, dictionary, arch, data);
+    seen = inv_cpu_seen_from_cpuid(dictionary->decoder, data, error);
+    cpu = seen ? inv_library_cpu_of_seen(context, format, arch, seen, error) : NULL;
     if (!cpu)
         return NULL;
     note_left_out(cpu);
