@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "xml/cpu.h"
+#include "xml/cpu_scan.h"
 #include "xml/cpu_words.h"
 
 #include <string.h>
@@ -283,7 +284,11 @@ inv_cpu_parse(const char *xml, GError **error)
 InvCpu *
 inv_cpu_read(const char *xml, GError **error)
 {
-    g_autoptr(InvXmlDoc) doc = inv_xml_parse(xml, "cpu", error);
+    InvCpu *plain = inv_cpu_scan(xml);
+    g_autoptr(InvXmlDoc) doc = NULL;
 
+    if (plain)
+        return plain;
+    doc = inv_xml_parse(xml, "cpu", error);
     return doc ? inv_cpu_read_node(xmlDocGetRootElement(doc), error) : NULL;
 }

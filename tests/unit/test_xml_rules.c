@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "util/error.h"
+#include "xml/cpu_scan.h"
 #include "xml/domain.h"
 
 #define DOMAIN(attributes, cpu, devices)                                                                   \
@@ -185,18 +186,133 @@ addresses_never_move(void **state)
     tests[count++] = (struct CMUnitTest){ .name = rows[i].name, .test_func = function, .teardown_func = teardown, \
                                           .initial_state = (void *)&rows[i] }
 
+typedef struct {
+    const char *name;
+    const char *xml;
+    gboolean plain; /* it is read without the parser */
+} PlainCase;
+
+static const PlainCase plain_cases[] = {
+    { "a model", "<cpu><model>Nehalem</model></cpu>", TRUE },
+    { "all that a guest's says",
+      "<cpu mode='custom' match='exact' check='full'>\n  <model fallback=\"forbid\" check='strict'>Skylake-Client-v4</model>\n"
+      "  <vendor>Intel</vendor><topology sockets='1' dies='2' clusters='3' cores='4' threads='5'/>\n"
+      "  <maxphysaddr mode='emulate' bits='46'/><feature policy='require' name='sse4.1'/><feature name='vmx-ept'></feature>\n</cpu>\n",
+      TRUE },
+    { "a host's",
+      " <cpu><arch>x86_64</arch><model>EPYC</model><microcode version='16777317'/><signature family='25' model='1' stepping='1'/>"
+      "<counter name='tsc' frequency='2400000000' scaling='no'/><feature name='aes'/><pages unit='KiB' size='4'/>"
+      "<pages unit='KiB' size='2048'/></cpu>",
+      TRUE },
+    { "a mode", "<cpu mode='host-model'/>", TRUE },
+    { "nothing", "<cpu/>", TRUE },
+    { "a comment", "<cpu><!-- a > b - c --><model>Nehalem</model></cpu>", TRUE },
+    { "features without a model of its own", "<cpu mode='host-model'><feature name='aes' policy='disable'/></cpu>", TRUE },
+    { "features without a model", "<cpu><feature name='aes' policy='disable'/></cpu>" },
+    { "a vendor without a model", "<cpu><vendor>AMD</vendor></cpu>" },
+    { "a feature twice", "<cpu><model>Nehalem</model><feature name='aes'/><feature name='avx'/><feature name='aes'/></cpu>" },
+    { "a model twice", "<cpu><model>Nehalem</model><model>EPYC</model></cpu>" },
+    { "a topology twice",
+      "<cpu><topology sockets='1' cores='1' threads='1'/><topology sockets='1' cores='1' threads='1'/></cpu>" },
+    { "an attribute twice", "<cpu mode='custom' mode='custom'><model>Nehalem</model></cpu>" },
+    { "a topology without threads", "<cpu><topology sockets='1' cores='1'/></cpu>" },
+    { "too many sockets", "<cpu><topology sockets='4097' cores='1' threads='1'/></cpu>" },
+    { "no socket", "<cpu><topology sockets='0' cores='1' threads='1'/></cpu>" },
+    { "no feature's name", "<cpu><model>Nehalem</model><feature policy='require'/></cpu>" },
+    { "an unknown policy", "<cpu><model>Nehalem</model><feature policy='maybe' name='aes'/></cpu>" },
+    { "an unknown mode", "<cpu mode='fast'/>" },
+    { "a migratable one", "<cpu mode='host-passthrough' migratable='on'/>" },
+    { "a cache", "<cpu mode='host-passthrough'><cache mode='passthrough'/></cpu>" },
+    { "passed through bits", "<cpu><model>Nehalem</model><maxphysaddr mode='passthrough' limit='39'/></cpu>" },
+    { "no bits", "<cpu><model>Nehalem</model><maxphysaddr mode='emulate'/></cpu>" },
+    { "a vendor_id", "<cpu><model vendor_id='AuthenticAMD'>Nehalem</model></cpu>" },
+    { "an empty model", "<cpu><model></model></cpu>" },
+    { "a model of blanks", "<cpu><model> Nehalem </model></cpu>" },
+    { "an entity", "<cpu><model>&lt;</model></cpu>" },
+    { "a character by number", "<cpu><model>Nehalem</model><feature name='&#97;es'/></cpu>" },
+    { "CDATA", "<cpu><model><![CDATA[Nehalem]]></model></cpu>" },
+    { "a declaration", "<?xml version='1.0'?><cpu/>" },
+    { "a document type", "<!DOCTYPE cpu><cpu/>" },
+    { "a namespace", "<cpu xmlns='urn:x'><model>Nehalem</model></cpu>" },
+    { "a prefix", "<cpu><x:model xmlns:x='urn:x'>Nehalem</x:model></cpu>" },
+    { "a sign in a name", "<cpu><pages a+b='1'/></cpu>" },
+    { "text between elements", "<cpu>x<model>Nehalem</model></cpu>" },
+    { "text behind it", "<cpu/>x" },
+    { "two of them", "<cpu/><cpu/>" },
+    { "another one", "<domain/>" },
+    { "no end", "<cpu><model>Nehalem</model>" },
+    { "another end", "<cpu><model>Nehalem</vendor></cpu>" },
+    { "an end within", "<cpu><feature name='aes'" },
+    { "hyphens in a comment", "<cpu><!-- a -- b --></cpu>" },
+    { "a comment without an end", "<cpu><!-- a " },
+    { "no blank between attributes", "<cpu mode='custom'match='exact'/>" },
+    { "no quotes", "<cpu mode=custom/>" },
+    { "other quotes", "<cpu mode='custom\"/>" },
+    { "an element that is not known", "<cpu><model>Nehalem</model><bogus/></cpu>" },
+    { "letters beyond ASCII", "<cpu><model>N\303\244h</model></cpu>" },
+    { "no text at all", "" },
+};
+
+/* Without `source`, as text; NULL: refused. */
+static char *
+bare_text(InvCpu *cpu)
+{
+    if (cpu)
+        g_clear_pointer(&cpu->source, xmlFreeNode);
+    return cpu ? inv_cpu_format(cpu) : NULL;
+}
+
+static void
+plain_documents_are_read_alike(void **state)
+{
+    const PlainCase *row = *state;
+    g_autoptr(InvCpu) parsed = inv_cpu_parse(row->xml, NULL);
+    g_autoptr(InvCpu) scanned = inv_cpu_scan(row->xml);
+    g_autoptr(InvCpu) read = inv_cpu_read(row->xml, &error);
+    g_autofree char *expected = bare_text(parsed);
+    g_autofree char *got = bare_text(read);
+
+    assert_int_equal(scanned != NULL, row->plain);
+    assert_int_equal(read != NULL, parsed != NULL);
+    assert_int_equal(error != NULL, parsed == NULL);
+    if (read) {
+        assert_string_equal(got, expected);
+        assert_int_equal(read->features->len, parsed->features->len);
+        assert_int_equal(read->cache_level, parsed->cache_level);
+        assert_int_equal(read->dies, parsed->dies);
+    }
+}
+
+static void
+plain_documents_have_so_many_features(void **state)
+{
+    g_autoptr(GString) xml = g_string_new("<cpu><model>Nehalem</model>");
+    g_autoptr(InvCpu) read = NULL;
+
+    for (guint i = 0; i < 2000; i++)
+        g_string_append_printf(xml, "<feature name='f%u'/>", i);
+    g_string_append(xml, "</cpu>");
+    assert_null(inv_cpu_scan(xml->str));
+    read = inv_cpu_read(xml->str, &error);
+    assert_non_null(read);
+    assert_int_equal(read->features->len, 2000);
+}
+
 int
 main(void)
 {
-    struct CMUnitTest tests[G_N_ELEMENTS(flag_cases) + G_N_ELEMENTS(abi_cases) + G_N_ELEMENTS(schema_cases) + 3] = {
+    struct CMUnitTest tests[G_N_ELEMENTS(flag_cases) + G_N_ELEMENTS(abi_cases) + G_N_ELEMENTS(schema_cases) +
+                            G_N_ELEMENTS(plain_cases) + 4] = {
         cmocka_unit_test_teardown(a_large_document_is_refused, teardown),
         cmocka_unit_test_teardown(unknown_parts_are_told, teardown),
         cmocka_unit_test_teardown(addresses_never_move, teardown),
+        cmocka_unit_test_teardown(plain_documents_have_so_many_features, teardown),
     };
-    gsize count = 3;
+    gsize count = 4;
 
     ADD_ROWS(flag_cases, flags_choose_what_is_shown);
     ADD_ROWS(abi_cases, abi_is_compared);
     ADD_ROWS(schema_cases, schema_names_line_and_element);
+    ADD_ROWS(plain_cases, plain_documents_are_read_alike);
     return cmocka_run_group_tests_name("xml rules", tests, NULL, NULL);
 }
