@@ -26,6 +26,7 @@ struct InvCpuBasis {
     const char *arch;
     const Ground *ground;         /* the names table's own */
     const InvFeatureSet *describable;
+    InvCpuBasisModel *models;     /* every model, in the order of its source; NULL until they are needed, then immutable */
 };
 
 static void
@@ -127,6 +128,8 @@ inv_cpu_basis_of_map(const InvCpuDecoder *decoder, const char *arch)
 void
 inv_cpu_basis_free(InvCpuBasis *basis)
 {
+    if (basis)
+        g_free(basis->models);
     g_free(basis);
 }
 
@@ -263,10 +266,17 @@ inv_cpu_basis_find_model(const InvCpuBasis *basis, const char *name, InvCpuBasis
     const InvCpuModelEntry *entry;
 
     if (basis->facts) {
+        const InvCpuBasisModel *models = g_atomic_pointer_get(&((InvCpuBasis *)basis)->models);
         const InvCpuModel *found = inv_cpu_find_model(basis->facts, name, error);
 
         if (!found || !inv_cpu_need_expansion(basis->facts, found->name, error))
             return FALSE;
+        for (guint i = 0; models && i < inv_cpu_table_size(basis->facts->table); i++) {
+            if (models[i].model == found) {
+                *model = models[i];
+                return TRUE;
+            }
+        }
         take_model(basis->facts, found, model);
         return TRUE;
     }
@@ -283,16 +293,32 @@ size(const InvCpuBasis *basis)
     return basis->facts ? inv_cpu_table_size(basis->facts->table) : inv_cpu_models_size(inv_cpu_decoder_models(basis->decoder));
 }
 
+void
+inv_cpu_basis_prepare(const InvCpuBasis *basis)
+{
+    InvCpuBasis *mutable = (InvCpuBasis *)basis;
+    InvCpuBasisModel *models;
+
+    if (!g_once_init_enter(&mutable->models))
+        return;
+    /* One more, since a pointer to nothing would mean that it is still to be done. */
+    models = g_new0(InvCpuBasisModel, size(basis) + 1);
+    for (guint i = 0; i < size(basis); i++) {
+        if (basis->facts)
+            take_model(basis->facts, inv_cpu_table_at(basis->facts->table, i), &models[i]);
+        else
+            take_entry(basis, inv_cpu_models_at(inv_cpu_decoder_models(basis->decoder), i), &models[i]);
+    }
+    g_once_init_leave(&mutable->models, models);
+}
+
 /* FALSE: it follows the host, is empty, is another name of a model, or nobody said what it consists of. */
 static gboolean
 model_at(const InvCpuBasis *basis, guint index, InvCpuBasisModel *model)
 {
     static const char *const no_models[] = { "host", "max", "base", NULL };
 
-    if (basis->facts)
-        take_model(basis->facts, inv_cpu_table_at(basis->facts->table, index), model);
-    else
-        take_entry(basis, inv_cpu_models_at(inv_cpu_decoder_models(basis->decoder), index), model);
+    *model = basis->models[index];
     return model->on && !(model->model && model->model->alias_of) && !g_strv_contains(no_models, model->name);
 }
 
@@ -355,6 +381,7 @@ inv_cpu_basis_choose(const InvCpuBasis *basis, const InvCpuRanking *ranking, Inv
     g_autoptr(InvFeatureSet) has = inv_feature_set_new(basis->names);
     Candidate chosen = { .model = { 0 } };
 
+    inv_cpu_basis_prepare(basis);
     for (guint i = 0; i < size(basis); i++) {
         Candidate one = { .unusable = FALSE };
 

@@ -23,6 +23,8 @@ InvCpuBasis *inv_cpu_basis_of_facts(const InvCpuFacts *facts);
 /* Models of the map, where no QEMU is at hand. Borrows @decoder and @arch ("x86_64"). */
 InvCpuBasis *inv_cpu_basis_of_map(const InvCpuDecoder *decoder, const char *arch);
 void inv_cpu_basis_free(InvCpuBasis *basis);
+/* Reads every model once, for who is going to ask often: else each question reads the one that it is about. */
+void inv_cpu_basis_prepare(const InvCpuBasis *basis);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvCpuBasis, inv_cpu_basis_free)
 
 InvFeatureNames *inv_cpu_basis_names(const InvCpuBasis *basis);

@@ -123,6 +123,7 @@ work_out(InvCpuSubject *subject)
         g_clear_pointer(&subject->basis, inv_cpu_basis_free);
         return;
     }
+    inv_cpu_basis_prepare(subject->basis);
     subject->difference = inv_cpu_difference_new(subject->basis);
     subject->gives = inv_cpu_describe_here(subject->basis, NULL);
     if (facts->host) {
