@@ -137,9 +137,9 @@ host_of(const InvCpuSubject *subject, gboolean processor)
     return processor && subject->hardware ? subject->hardware : subject->gives;
 }
 
-/* By sets alone. What needs words, or follows the host, is LATER's. */
+/* By sets alone. What needs words (a refusal, an error), or follows the host, is for the other. */
 static InvRpcOutcome
-compare_shortly(InvCpuSubject *subject, gboolean processor, const char *xml, unsigned int flags, int *answer, GError **error)
+compare_shortly(InvCpuSubject *subject, gboolean processor, const char *xml, unsigned int flags, int *answer)
 {
     const InvCpuDescription *host = subject->basis ? host_of(subject, processor) : NULL;
     g_autoptr(InvCpuDocument) document = NULL;
@@ -147,10 +147,8 @@ compare_shortly(InvCpuSubject *subject, gboolean processor, const char *xml, uns
 
     if (!host)
         return INV_RPC_LATER;
-    document = inv_cpu_subject_read(subject, xml, TRUE, error);
-    if (!document)
-        return INV_RPC_FAILED;
-    if (!document->description->model && !document->description->foreign)
+    document = inv_cpu_subject_read(subject, xml, TRUE, NULL);
+    if (!document || (!document->description->model && !document->description->foreign))
         return INV_RPC_LATER;
     result = inv_cpu_subject_compare(subject, host, document->description);
     if (result == VIR_CPU_COMPARE_INCOMPATIBLE && (flags & VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE))
@@ -173,7 +171,7 @@ compare(InvDaemon *daemon, const InvCpuWords *words, gboolean processor, const c
     subject = inv_cpu_subjects_get(daemon->cpu_subjects, daemon, words, error);
     if (!subject)
         return FALSE;
-    if (compare_shortly(subject, processor, xml, flags, answer, NULL) == INV_RPC_DONE)
+    if (compare_shortly(subject, processor, xml, flags, answer) == INV_RPC_DONE)
         return TRUE;
     cpu = inv_cpu_read(xml, error);
     if (!cpu)
@@ -190,15 +188,14 @@ compare(InvDaemon *daemon, const InvCpuWords *words, gboolean processor, const c
 
 /* On the I/O thread: from memory, and with a document that is read in a moment. */
 static InvRpcOutcome
-compare_quickly(InvDaemon *daemon, const InvCpuWords *words, gboolean processor, const char *xml, unsigned int flags, int *answer,
-                GError **error)
+compare_quickly(InvDaemon *daemon, const InvCpuWords *words, gboolean processor, const char *xml, unsigned int flags, int *answer)
 {
     g_autoptr(InvCpuSubject) subject = NULL;
 
     if ((flags & ~VIR_CONNECT_COMPARE_CPU_FAIL_INCOMPATIBLE) || strlen(xml) > SHORT_DOCUMENT)
         return INV_RPC_LATER;
     subject = inv_cpu_subjects_peek(daemon->cpu_subjects, daemon, words);
-    return subject ? compare_shortly(subject, processor, xml, flags, answer, error) : INV_RPC_LATER;
+    return subject ? compare_shortly(subject, processor, xml, flags, answer) : INV_RPC_LATER;
 }
 
 static gboolean
@@ -216,7 +213,7 @@ compare_cpu_quickly(InvRpcClient *client, gpointer args, gpointer ret, gpointer 
     const remote_connect_compare_cpu_args *wanted = args;
     remote_connect_compare_cpu_ret *reply = ret;
 
-    return compare_quickly(user_data, &this_host, TRUE, wanted->xml, wanted->flags, &reply->result, error);
+    return compare_quickly(user_data, &this_host, TRUE, wanted->xml, wanted->flags, &reply->result);
 }
 
 static gboolean
@@ -236,7 +233,7 @@ compare_hypervisor_cpu_quickly(InvRpcClient *client, gpointer args, gpointer ret
     remote_connect_compare_hypervisor_cpu_ret *reply = ret;
     const InvCpuWords words = words_of(wanted->emulator, wanted->arch, wanted->machine, wanted->virttype);
 
-    return compare_quickly(user_data, &words, FALSE, wanted->xmlCPU, wanted->flags, &reply->result, error);
+    return compare_quickly(user_data, &words, FALSE, wanted->xmlCPU, wanted->flags, &reply->result);
 }
 
 /* The common CPU of @n documents, as text. */

@@ -272,6 +272,39 @@ def test_baseline(daemon):
         connection.close()
 
 
+def test_emulator_goes(daemon):
+    """What is answered from memory ends with the emulator that it was about"""
+    need_emulator("x86_64")
+    connection = daemon.connect()
+    path = daemon.path("qemu-system-x86_64")
+    document = harness.cpu_xml("Nehalem", None)
+
+    def compare():
+        return connection.compareHypervisorCPU(path, "x86_64", "q35", "qemu", document, 0)
+
+    def is_refused():
+        libvirt = harness.import_libvirt()
+        try:
+            compare()
+        except libvirt.libvirtError as error:
+            return error.get_error_message()
+        return None
+
+    try:
+        for text in ("#!/bin/sh\nexec qemu-system-x86_64 \"$@\"\n", "#!/bin/sh\necho no more >&2\nexit 1\n"):
+            with open(path + ".new", "w", encoding="ascii") as file:
+                file.write(text)
+            os.chmod(path + ".new", 0o755)
+            os.rename(path + ".new", path)
+            if "exec" in text:
+                assert [compare() for _ in range(3)] == [SUPERSET] * 3
+        assert "no more" in harness.wait_for(is_refused, "the other emulator's words", seconds=2)
+        os.unlink(path)
+        assert "does not exist" in harness.wait_for(lambda: "exist" in (is_refused() or "") and is_refused(), "the missing file", seconds=2)
+    finally:
+        connection.close()
+
+
 @harness.rows([{"name": arch, "arch": arch} for arch in ("x86_64", "i686", "s390x", "aarch64", "ppc64", "riscv64")])
 def test_models(daemon, row):
     """cpu-models, as QEMU lists them"""
