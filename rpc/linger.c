@@ -11,10 +11,17 @@
 /* About what a call costs whose both ends have to be woken. A client whose next call takes longer gains nothing by it. */
 #define LINGER_US 100
 
+/* Where others want the processor, whoever looks for work instead of sleeping loses it for longer than a wake-up takes. */
+#define YIELD_US 50
+#define PAUSE_US 200000
+#define PAUSE_MAX_US 10000000
+
 typedef struct {
     GSource source;
     /* Monotonic times; I/O thread only. */
     gint64 until;
+    gint64 paused_until;      /* somebody else wanted the processor */
+    gint64 pause;             /* how long the next pause is */
     gint64 last;              /* when somebody was answered */
     const gint64 *last_one;   /* who: only compared */
 } Linger;
@@ -22,13 +29,22 @@ typedef struct {
 static gboolean
 prepare(GSource *source, int *timeout)
 {
-    const Linger *linger = (const Linger *)source;
-    gboolean lingers = g_get_monotonic_time() < linger->until;
+    Linger *linger = (Linger *)source;
+    gint64 before = g_get_monotonic_time();
+    gint64 now;
 
-    *timeout = lingers ? 0 : -1;
+    *timeout = -1;
+    if (before >= linger->until)
+        return FALSE;
     /* The client may be waiting for this very processor. */
-    if (lingers)
-        sched_yield();
+    sched_yield();
+    now = g_get_monotonic_time();
+    *timeout = 0;
+    if (now - before > YIELD_US) {
+        linger->paused_until = now + linger->pause;
+        linger->pause = MIN(linger->pause * 2, PAUSE_MAX_US);
+        linger->until = 0;
+    }
     return FALSE;
 }
 
@@ -54,6 +70,7 @@ inv_rpc_linger_new(GMainContext *context)
     if (g_get_num_processors() < 2)
         return NULL;
     source = g_source_new(&functions, sizeof(Linger));
+    ((Linger *)source)->pause = PAUSE_US;
     g_source_set_static_name(source, "rpc linger");
     g_source_attach(source, context);
     return source;
@@ -69,7 +86,10 @@ inv_rpc_linger_answered(GSource *source, gint64 *answered)
         /* Several that are busy keep the loop awake themselves, and need the processors. */
         gboolean alone = linger->last_one == answered || now - linger->last >= LINGER_US;
 
-        linger->until = alone && now - *answered < LINGER_US ? now + LINGER_US : 0;
+        /* It was of use: the machine is not that busy. */
+        if (now < linger->until)
+            linger->pause = PAUSE_US;
+        linger->until = alone && now >= linger->paused_until && now - *answered < LINGER_US ? now + LINGER_US : 0;
         linger->last = now;
         linger->last_one = answered;
     }

@@ -84,22 +84,15 @@ static gssize
 read_text(const char *path, char *buffer)
 {
     inv_autofd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    gssize length = 0;
+    ssize_t got;
 
     if (fd < 0)
         return -1;
-    while (length < (gssize)INV_FRESHNESS_TEXT_MAX) {
-        ssize_t got = read(fd, buffer + length, INV_FRESHNESS_TEXT_MAX - (gsize)length);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return -1;
-        if (got == 0)
-            break;
-        length += got;
-    }
-    return length;
+    /* The kernel gives such a text at once. */
+    do {
+        got = read(fd, buffer, INV_FRESHNESS_TEXT_MAX);
+    } while (got < 0 && errno == EINTR);
+    return got;
 }
 
 void
