@@ -78,12 +78,15 @@ InvVerdict *inv_cpu_verdict(const InvCpuFacts *facts, const InvCpu *cpu, const I
                             const char *const *unavailable);
 
 /*
- * What QEMU has on and the guest cannot read all the same, because its leaf is shown along with
- * another feature only: xsaveopt and its like without xsave. QEMU does not list them as filtered. To
- * a guest they are not there, and so they count as filtered everywhere here. @feature_words: the
- * property of QEMU's x86 CPUs. libvirt's names, sorted, NULL-terminated, owned by the caller.
+ * What QEMU has on and the guest cannot read all the same: because the leaf is shown along with
+ * another feature only (xsaveopt and its like without xsave), or because it lies beyond the highest
+ * leaf that the CPU has, as on old machine types, where features do not raise that. QEMU does not
+ * list them as filtered. To a guest they are not there, and so they count as filtered everywhere
+ * here. @feature_words: the property of QEMU's x86 CPUs; @levels: an object with its properties
+ * "level", "xlevel" and "xlevel2", as far as they are known. libvirt's names, sorted,
+ * NULL-terminated, owned by the caller.
  */
-char **inv_cpu_hidden_features(const InvCpuMap *map, const InvJson *feature_words);
+char **inv_cpu_hidden_features(const InvCpuMap *map, const InvJson *feature_words, const InvJson *levels);
 
 /*
  * Settles what was open: what is filtered becomes off, optional becomes on or off, forced becomes

@@ -75,8 +75,38 @@ data_of_words(const InvJson *feature_words)
     return g_steal_pointer(&data);
 }
 
+/* The highest leaf that a CPU has in the range of @leaf; G_MAXUINT64: not known. */
+static guint64
+highest_leaf(const InvJson *levels, guint32 leaf)
+{
+    if (leaf >= 0xc0000000u)
+        return inv_json_get_uint(levels, "xlevel2", G_MAXUINT64);
+    if (leaf >= 0x80000000u)
+        return inv_json_get_uint(levels, "xlevel", G_MAXUINT64);
+    /* A hypervisor's own leaves are shown whole. */
+    return leaf >= 0x40000000u ? G_MAXUINT64 : inv_json_get_uint(levels, "level", G_MAXUINT64);
+}
+
+static gboolean
+lies_beyond(const InvCpuMapFeature *feature, const InvJson *levels)
+{
+    return feature && !feature->is_msr && feature->mask && feature->leaf > highest_leaf(levels, feature->leaf);
+}
+
+static gboolean
+hides_leaves(const InvCpuMap *map, const InvCpuExpansion *expansion)
+{
+    for (guint i = 0; i < inv_cpu_map_size(map); i++) {
+        const InvCpuMapFeature *feature = inv_cpu_map_at(map, i);
+
+        if (lies_beyond(feature, expansion->others) && inv_feature_set_has(expansion->on, feature->name))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 char **
-inv_cpu_hidden_features(const InvCpuMap *map, const InvJson *feature_words)
+inv_cpu_hidden_features(const InvCpuMap *map, const InvJson *feature_words, const InvJson *levels)
 {
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
     g_autoptr(InvFeatureNames) names = inv_feature_names_new();
@@ -93,7 +123,7 @@ inv_cpu_hidden_features(const InvCpuMap *map, const InvJson *feature_words)
     for (guint i = 0; list[i]; i++) {
         const char *owner = owner_of(map, list[i]);
 
-        if (owner && !inv_feature_set_has(on, owner))
+        if ((owner && !inv_feature_set_has(on, owner)) || lies_beyond(inv_cpu_map_find(map, list[i]), levels))
             g_strv_builder_add(builder, list[i]);
     }
     return g_strv_builder_end(builder);
@@ -197,6 +227,9 @@ explain(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuRequest *reques
         char **remedy)
 {
     const char *owner = lacks_owner(facts, request, feature);
+    const InvCpuModel *model = request->model ? inv_cpu_table_find(facts->table, request->model) : NULL;
+    const InvJson *levels = model && model->expansion ? model->expansion->others : NULL;
+    const InvCpuMapFeature *entry = inv_cpu_map_find(facts->map, feature);
     g_autoptr(InvFeatureSet) gives = inv_cpu_host_gives(facts);
     gboolean host_gives = gives && inv_feature_set_has(gives, feature);
 
@@ -206,6 +239,11 @@ explain(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuRequest *reques
         *remedy = g_strdup_printf("ask for its whole: <feature name='%s' policy='require'/>, or take it out: "
                                   "<feature name='%s' policy='disable'/>",
                                   owner, feature);
+    } else if (host_gives && levels && lies_beyond(entry, levels)) {
+        *layer = INV_LAYER_MACHINE;
+        *reason = g_strdup_printf("%s is in CPUID leaf 0x%08x, and machine %s lets %s have leaves up to 0x%08" G_GINT64_MODIFIER "x only",
+                                  feature, entry->leaf, facts->machine, request->model, highest_leaf(levels, entry->leaf));
+        *remedy = take_out_remedy(cpu, request, feature, "choose a newer machine type");
     } else if (facts->accelerator == INV_VIRT_KVM) {
         explain_kvm(facts, cpu, request, feature, host_gives, layer, reason, remedy);
     } else {
@@ -419,6 +457,7 @@ const InvCpuDriver inv_cpu_driver_x86 = {
     .arches = arches,
     .takes_features = TRUE,
     .tells_filtered = TRUE,
+    .hides_leaves = hides_leaves,
     .lacks_owner = lacks_owner,
     .host_model = host_model,
     .match = match,

@@ -23,6 +23,9 @@ typedef struct {
     InvCpuDriverStep properties; /* vendor, vendor_id, migratable, maxphysaddr, cache */
     InvCpuDriverStep deprecated_features;
 
+    /* Does a CPU as expanded have features in leaves that a guest cannot read? Then QEMU's own list of what it filters is not all. */
+    gboolean (*hides_leaves)(const InvCpuMap *map, const InvCpuExpansion *expansion);
+
     /* The feature of which @feature, that QEMU filters, is a part and that this CPU has not got (xsave of xsaveopt), or NULL. */
     const char *(*lacks_owner)(const InvCpuFacts *facts, const InvCpuRequest *request, const char *feature);
 

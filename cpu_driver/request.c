@@ -185,6 +185,8 @@ inv_cpu_request_known_unavailable(const InvCpuFacts *facts, const InvCpuRequest 
     /* s390x: a dry run tells no list but refuses; there, what the host lacks of a model does not depend on properties. */
     if (!model || !model->has_usable || (!bare && driver && driver->tells_filtered))
         return FALSE;
+    if (driver && driver->hides_leaves && model->expansion && driver->hides_leaves(facts->map, model->expansion))
+        return FALSE;
     *unavailable = (const char *const *)model->unavailable;
     return TRUE;
 }

@@ -17,7 +17,7 @@
 #define MAX_DEVICES 100000u
 #define MAX_NAME 256u
 /* Changes when the form of a cached text does. */
-#define CACHE_FORMAT 2
+#define CACHE_FORMAT 3
 
 static void
 machine_free(gpointer data)

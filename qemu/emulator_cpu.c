@@ -354,48 +354,71 @@ inv_emulator_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const cha
         inv_emulator_probed_cpu_facts(emulator, accelerator, machine, expansions, deadline_ms, facts, error);
 }
 
-/* Only x86 has the property: elsewhere the answer is null, "does not say". */
+/* What a dry run reads of a CPU. Only x86 has these: elsewhere the answer is null, "does not say". */
+static const char *const dry_properties[] = { "unavailable-features", "feature-words", "level", "xlevel", "xlevel2" };
+enum { DRY_UNAVAILABLE, DRY_WORDS, FIRST_DRY_LEVEL };
+
+static gboolean
+read_dry_properties(InvQmp *qmp, const char *path, gint64 end, InvJson **replies, GError **error)
+{
+    g_autoptr(GPtrArray) arguments = g_ptr_array_new_with_free_func((GDestroyNotify)inv_json_free);
+    InvQmpCommand commands[G_N_ELEMENTS(dry_properties)];
+    GError *refused[G_N_ELEMENTS(dry_properties)] = { NULL };
+    gboolean answered;
+
+    for (guint i = 0; i < G_N_ELEMENTS(dry_properties); i++) {
+        InvJson *json = inv_json_new_object();
+
+        inv_json_object_set_string(json, "path", path);
+        inv_json_object_set_string(json, "property", dry_properties[i]);
+        g_ptr_array_add(arguments, json);
+        commands[i] = (InvQmpCommand){ "qom-get", json };
+    }
+    answered = inv_qmp_call_many(qmp, commands, G_N_ELEMENTS(commands), inv_deadline_left(end), replies, refused, error);
+    for (guint i = 0; i < G_N_ELEMENTS(refused); i++)
+        g_clear_error(&refused[i]);
+    return answered;
+}
+
+/* What QEMU filters, and what it hides. */
+static InvJson *
+unavailable_of(const InvCpuMap *map, InvJson *const *replies)
+{
+    InvJson *json = inv_json_new_object();
+    g_autoptr(InvJson) levels = inv_json_new_object();
+    g_autoptr(InvJson) all = NULL;
+    g_auto(GStrv) hidden = NULL;
+    g_auto(GStrv) list = NULL;
+
+    if (inv_json_type(replies[DRY_UNAVAILABLE]) != INV_JSON_ARRAY) {
+        inv_json_object_set(json, "unavailable", inv_json_new_null());
+        return json;
+    }
+    for (guint i = FIRST_DRY_LEVEL; i < G_N_ELEMENTS(dry_properties); i++) {
+        if (replies[i])
+            inv_json_object_set(levels, dry_properties[i], inv_json_copy(replies[i]));
+    }
+    hidden = inv_cpu_hidden_features(map, replies[DRY_WORDS], levels);
+    all = inv_json_copy(replies[DRY_UNAVAILABLE]);
+    for (char **name = hidden; *name; name++)
+        inv_json_array_add_string(all, inv_cpu_map_to_qemu(map, *name));
+    list = inv_cpu_names_to_libvirt(map, all);
+    inv_json_object_set_strv(json, "unavailable", (const char *const *)list);
+    return json;
+}
+
 static InvJson *
 ask_unavailable(const Question *question, InvQmp *qmp, gint64 end, GError **error)
 {
     g_autofree char *path = inv_first_cpu_path(qmp, end, error);
-    g_autoptr(InvJson) arguments = inv_json_new_object();
-    g_autoptr(InvJson) reply = NULL;
-    g_autoptr(InvJson) json = NULL;
-    g_autoptr(InvJson) word_arguments = inv_json_new_object();
-    g_autoptr(InvJson) words = NULL;
-    const InvQmpCommand commands[] = { { "qom-get", arguments }, { "qom-get", word_arguments } };
-    InvJson *replies[G_N_ELEMENTS(commands)] = { NULL };
-    GError *refused[G_N_ELEMENTS(commands)] = { NULL };
-    gboolean answered;
+    InvJson *replies[G_N_ELEMENTS(dry_properties)] = { NULL };
+    InvJson *json = NULL;
 
-    if (!path)
-        return NULL;
-    inv_json_object_set_string(arguments, "path", path);
-    inv_json_object_set_string(arguments, "property", "unavailable-features");
-    inv_json_object_set_string(word_arguments, "path", path);
-    inv_json_object_set_string(word_arguments, "property", "feature-words");
-    answered = inv_qmp_call_many(qmp, commands, G_N_ELEMENTS(commands), inv_deadline_left(end), replies, refused, error);
-    reply = replies[0];
-    words = replies[1];
-    for (guint i = 0; i < G_N_ELEMENTS(refused); i++)
-        g_clear_error(&refused[i]);
-    if (!answered)
-        return NULL;
-    json = inv_json_new_object();
-    if (inv_json_type(reply) == INV_JSON_ARRAY) {
-        g_auto(GStrv) hidden = inv_cpu_hidden_features(question->map, words);
-        g_auto(GStrv) list = NULL;
-
-        for (char **name = hidden; *name; name++)
-            inv_json_array_add_string(reply, inv_cpu_map_to_qemu(question->map, *name));
-        list = inv_cpu_names_to_libvirt(question->map, reply);
-
-        inv_json_object_set_strv(json, "unavailable", (const char *const *)list);
-    } else {
-        inv_json_object_set(json, "unavailable", inv_json_new_null());
-    }
-    return g_steal_pointer(&json);
+    if (path && read_dry_properties(qmp, path, end, replies, error))
+        json = unavailable_of(question->map, replies);
+    for (guint i = 0; i < G_N_ELEMENTS(replies); i++)
+        inv_json_free(replies[i]);
+    return json;
 }
 
 static gpointer

@@ -224,7 +224,7 @@ take_features(Reader *reader, InvGuestCpu *guest, const InvCpuMap *map, InvFeatu
     guest->unavailable = inv_cpu_names_to_libvirt(map, reader->live[LIVE_UNAVAILABLE]);
     for (char **name = guest->unavailable; *name && !forced; name++)
         inv_feature_set_remove(guest->cpu->on, *name);
-    hidden = inv_cpu_hidden_features(map, reader->live[LIVE_WORDS]);
+    hidden = inv_cpu_hidden_features(map, reader->live[LIVE_WORDS], props);
     for (char **name = hidden; *name; name++)
         inv_feature_set_remove(guest->cpu->on, *name);
     if (inv_json_type(reader->live[LIVE_WORDS]) == INV_JSON_ARRAY)

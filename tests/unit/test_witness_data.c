@@ -57,7 +57,8 @@ setup(void **state)
     assert_non_null(cpuid);
     assert_non_null(answer);
     filtered = inv_cpu_names_to_libvirt(tools.map, inv_json_get(answer, "unavailable"));
-    hidden = inv_cpu_hidden_features(tools.map, inv_json_get(answer, "feature-words"));
+    hidden = inv_cpu_hidden_features(tools.map, inv_json_get(answer, "feature-words"),
+                                     inv_json_get(inv_json_get(answer, "model"), "props"));
     guest = inv_cpu_seen_from_cpuid(tools.decoder, cpuid, NULL);
     described = inv_cpu_seen_from_expansion(tools.decoder, inv_json_get(answer, "model"), NULL);
     assert_non_null(guest);
@@ -204,6 +205,43 @@ parts_of_xsave_are_hidden(void **state)
     assert_string_equal(list, strcmp(*state, "intel-icelake-server-without") == 0 ? "xgetbv1 xsaveopt" : "");
 }
 
+#define XSAVE_WORD "{\"cpuid-register\":\"ECX\",\"cpuid-input-eax\":1,\"features\":67108864}"
+#define XSAVEOPT_WORD "{\"cpuid-register\":\"EAX\",\"cpuid-input-eax\":13,\"cpuid-input-ecx\":1,\"features\":1}"
+#define LM_WORD "{\"cpuid-register\":\"EDX\",\"cpuid-input-eax\":2147483649,\"features\":536870912}"
+
+typedef struct {
+    const char *name;
+    const char *words;
+    const char *levels;
+    const char *hidden;
+} HiddenCase;
+
+static const HiddenCase hidden_cases[] = {
+    { "xsaveopt with xsave", "[" XSAVEOPT_WORD "," XSAVE_WORD "]", "{\"level\":13}", "" },
+    { "xsaveopt without xsave", "[" XSAVEOPT_WORD "]", "{\"level\":13}", "xsaveopt" },
+    { "xsaveopt beyond the highest leaf", "[" XSAVEOPT_WORD "," XSAVE_WORD "]", "{\"level\":7,\"xlevel\":2147483656}", "xsaveopt" },
+    { "lm beyond the highest extended leaf", "[" LM_WORD "," XSAVE_WORD "]", "{\"level\":7,\"xlevel\":0}", "lm" },
+    { "lm in the highest extended leaf", "[" LM_WORD "]", "{\"level\":0,\"xlevel\":2147483649}", "" },
+    { "levels that are not known", "[" LM_WORD "," XSAVE_WORD "]", "{}", "" },
+    { "levels that are none", "[" LM_WORD "]", "{\"xlevel\":\"many\"}", "" },
+    { "words that are none", "[1,\"a\",null,[],{},{\"cpuid-register\":\"EFX\",\"features\":-1}]", "{}", "" },
+    { "no array", "{\"cpuid-register\":\"ECX\"}", "[]", "" },
+};
+
+static void
+hidden_of_words(void **state)
+{
+    const HiddenCase *row = *state;
+    g_autoptr(InvJson) words = inv_json_parse(row->words, strlen(row->words), NULL);
+    g_autoptr(InvJson) levels = inv_json_parse(row->levels, strlen(row->levels), NULL);
+    g_auto(GStrv) list = inv_cpu_hidden_features(tools.map, words, levels);
+    g_autofree char *text = g_strjoinv(" ", list);
+
+    assert_non_null(words);
+    assert_non_null(levels);
+    assert_string_equal(text, row->hidden);
+}
+
 static const char *const subjects[] = {
     "amd-epyc-rome", "amd-max", "amd-opteron-g2-with", "amd-qemu64", "hygon-dhyana", "hygon-dhyana-without",
     "intel-icelake-server-without", "intel-n270", "intel-nehalem-with-avx2", "intel-skylake-client",
@@ -222,15 +260,18 @@ main(void)
         { "record applied", record_is_applied_once },
         { "hidden features", parts_of_xsave_are_hidden },
     };
-    struct CMUnitTest tests[G_N_ELEMENTS(subjects) * G_N_ELEMENTS(checks)];
+    const guint n = G_N_ELEMENTS(subjects) * G_N_ELEMENTS(checks);
+    struct CMUnitTest tests[G_N_ELEMENTS(subjects) * G_N_ELEMENTS(checks) + G_N_ELEMENTS(hidden_cases)];
     g_autoptr(GPtrArray) titles = g_ptr_array_new_with_free_func(g_free);
 
-    for (guint i = 0; i < G_N_ELEMENTS(tests); i++) {
+    for (guint i = 0; i < n; i++) {
         const char *subject = subjects[i / G_N_ELEMENTS(checks)];
         guint check = i % G_N_ELEMENTS(checks);
 
         g_ptr_array_add(titles, g_strdup_printf("%s, %s", subject, checks[check].title));
         tests[i] = (struct CMUnitTest){ titles->pdata[i], checks[check].function, setup, teardown, (void *)subject };
     }
+    for (guint i = 0; i < G_N_ELEMENTS(hidden_cases); i++)
+        tests[n + i] = (struct CMUnitTest){ hidden_cases[i].name, hidden_of_words, NULL, NULL, (void *)&hidden_cases[i] };
     return _cmocka_run_group_tests("witness_data", tests, G_N_ELEMENTS(tests), load_tools, unload_tools);
 }
