@@ -3,6 +3,7 @@
 """The README's example runs as it is printed there."""
 import os
 import re
+import subprocess
 
 import harness
 
@@ -12,9 +13,10 @@ QEMU_VERSION = re.compile(r"QEMU \d+\.\d+\.\d+")
 EXITS = {"invar verdict witness": 3, "invar start exacting": 1}
 
 
-def readme():
-    with open(os.path.join(os.environ["INVAR_TOP_SRCDIR"], "README.md"), encoding="utf-8") as file:
-        return file.read()
+def readme(title):
+    """The section of that title."""
+    with open(os.path.join(harness.TOP_SRCDIR, "README.md"), encoding="utf-8") as file:
+        return re.search(rf"^## {title}$(.*?)(?=^## )", file.read(), re.M | re.S).group(1)
 
 
 def session(text):
@@ -35,7 +37,7 @@ def same_qemu(daemon, text):
 
 def test_example():
     """every command of the example ends and prints as the README says"""
-    text = readme()
+    text = readme("An example")
     document = re.search(r"^```xml\n(.*?)^```$", text, re.M | re.S).group(1)
     steps = session(text)
     assert len(steps) >= 5, steps
@@ -49,6 +51,19 @@ def test_example():
             assert result.returncode == EXITS.get(command, 0), (command, result)
             if compare and expected is not None:
                 assert printed == expected, f"{command}\n--- README\n{expected}\n--- here\n{printed}"
+
+
+def test_without_a_daemon():
+    """the commands that need no daemon print what the README says, from the tree's own files"""
+    steps = session(readme("CPUs, without a daemon"))
+    assert len(steps) >= 3, steps
+    environment = dict(os.environ, INVAR_URI="/nonexistent/invar-sock", NO_COLOR="1")
+    for command, expected in steps:
+        result = subprocess.run([harness.find_binary("invar"), *command.split()[1:]], cwd=harness.TOP_SRCDIR, env=environment, timeout=60,
+                                stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        printed = (result.stdout + result.stderr).strip()
+        assert result.returncode == ("incompatible" in expected), (command, result)
+        assert printed == expected, f"{command}\n--- README\n{expected}\n--- here\n{printed}"
 
 
 if __name__ == "__main__":
