@@ -366,7 +366,6 @@ InvCpuSeen *
 inv_cpu_seen_from_cpuid(const InvCpuDecoder *decoder, const InvCpuidData *data, GError **error)
 {
     g_autoptr(InvCpuSeen) seen = g_new0(InvCpuSeen, 1);
-    g_autoptr(InvFeatureSet) vmx_parts = NULL;
     const InvCpuidLeaf *first = inv_cpuid_data_leaf(data, 0, 0);
     const InvCpuidLeaf *second = inv_cpuid_data_leaf(data, 1, 0);
     const InvCpuidLeaf *sizes = inv_cpuid_data_leaf(data, LEAF_EXTENDED + 8, 0);
@@ -391,10 +390,11 @@ inv_cpu_seen_from_cpuid(const InvCpuDecoder *decoder, const InvCpuidData *data, 
     seen->features = inv_cpuid_data_features(data, decoder->map, decoder->names);
     drop_beyond(decoder, data, seen->features);
     leave_out_broken(decoder, seen);
-    /* IA32_VMX_BASIC: who gives one of the VMX MSRs gives them all. Whatever is seen is known, and so described. */
-    vmx_parts = inv_feature_set_copy(seen->features);
-    inv_feature_set_intersect(vmx_parts, decoder->vmx_parts);
-    seen->vmx_known = inv_cpuid_data_msr(data, 0x480, &ignored) || !inv_feature_set_is_empty(vmx_parts);
+    /* IA32_VMX_BASIC: who gives one of the VMX MSRs gives them all. */
+    seen->vmx_known = inv_cpuid_data_msr(data, 0x480, &ignored);
+    /* Single parts of a dump that is no machine's would be seen and never be described. */
+    if (!seen->vmx_known)
+        inv_feature_set_subtract(seen->features, decoder->vmx_parts);
     /* Without the MSR that tells what the processor is not vulnerable to there is nothing to know. */
     seen->msrs_known = inv_cpuid_data_msr(data, 0x10a, &ignored) || !inv_feature_set_has(seen->features, "arch-capabilities");
     return g_steal_pointer(&seen);
