@@ -17,7 +17,7 @@ G_BEGIN_DECLS
 typedef struct InvCpuDocuments InvCpuDocuments;
 
 #define INV_DOCUMENT_MAX 32768u
-#define INV_DOCUMENTS_BYTES (4u * 1024u * 1024u)
+#define INV_DOCUMENTS_BYTES (2u * 1024u * 1024u)
 
 /* Immutable. */
 typedef struct {

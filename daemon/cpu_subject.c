@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* An administrator asks about some machine types of some emulators; a client that goes through all of them costs others a moment. */
-#define MAX_SUBJECTS 64u
+#define MAX_SUBJECTS 32u
 
 /* A look at all files costs twice what an answer costs; in less time than this nobody changes one, tells of it, and asks. */
 #define LOOK_AGAIN_US 1000
