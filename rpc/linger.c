@@ -13,8 +13,8 @@
 
 /* Where others want the processor, whoever looks for work instead of sleeping loses it for longer than a wake-up takes. */
 #define YIELD_US 50
-#define PAUSE_US 200000
-#define PAUSE_MAX_US 10000000
+#define PAUSE_US 50000
+#define PAUSE_MAX_US 1000000
 
 typedef struct {
     GSource source;
