@@ -1,35 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cpu_driver/nearest.h"
 
+#include "util/distance.h"
+
 #include <string.h>
 
-/* No name of a model or a feature is longer; a longer text is compared by its beginning. */
-#define MAX_COMPARED 64u
 #define SHOWN 3u
-
-/* Levenshtein's distance without regard to case, in one row of the matrix. */
-static guint
-distance(const char *a, const char *b)
-{
-    gsize length_a = MIN(strlen(a), MAX_COMPARED), length_b = MIN(strlen(b), MAX_COMPARED);
-    guint row[MAX_COMPARED + 1];
-
-    for (guint k = 0; k <= length_b; k++)
-        row[k] = k;
-    for (guint i = 1; i <= length_a; i++) {
-        guint diagonal = row[0];
-
-        row[0] = i;
-        for (guint k = 1; k <= length_b; k++) {
-            guint above = row[k];
-            guint change = g_ascii_tolower(a[i - 1]) != g_ascii_tolower(b[k - 1]);
-
-            row[k] = MIN(MIN(row[k] + 1, row[k - 1] + 1), diagonal + change);
-            diagonal = above;
-        }
-    }
-    return row[length_b];
-}
 
 char *
 inv_nearest_names(const char *name, const char *const *candidates, guint n)
@@ -37,10 +13,10 @@ inv_nearest_names(const char *name, const char *const *candidates, guint n)
     const char *best[SHOWN + 1] = { NULL };
     guint distances[SHOWN];
     guint found = 0;
-    guint limit = (guint)MIN(strlen(name), MAX_COMPARED);
+    guint limit = (guint)MIN(strlen(name), INV_DISTANCE_MAX);
 
     for (guint i = 0; i < n; i++) {
-        guint d = distance(name, candidates[i]);
+        guint d = inv_distance(name, candidates[i]);
         guint at = found;
 
         /* As many changes as the name has letters make any name out of any other. */

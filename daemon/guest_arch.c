@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/guest_arch.h"
 
+#include "util/distance.h"
+
 #include <libvirt/libvirt.h>
 #include <string.h>
 
@@ -63,29 +65,6 @@ inv_guest_arch_is_x86(const char *arch)
     return g_str_equal(arch, "x86_64") || g_str_equal(arch, "i686");
 }
 
-/* Levenshtein's; both words are shorter than MAX_WORD. */
-static guint
-distance(const char *a, const char *b)
-{
-    guint row[MAX_WORD + 1];
-    gsize length = strlen(b);
-
-    for (guint j = 0; j <= length; j++)
-        row[j] = j;
-    for (guint i = 0; a[i]; i++) {
-        guint diagonal = row[0];
-
-        row[0] = i + 1;
-        for (guint j = 0; j < length; j++) {
-            guint change = diagonal + (g_ascii_tolower(a[i]) != g_ascii_tolower(b[j]));
-
-            diagonal = row[j + 1];
-            row[j + 1] = MIN(change, MIN(row[j], diagonal) + 1);
-        }
-    }
-    return row[length];
-}
-
 const char *
 inv_guest_arch_nearest(const char *word)
 {
@@ -96,7 +75,7 @@ inv_guest_arch_nearest(const char *word)
         return NULL;
     word = inv_guest_arch_from_kernel(word);
     for (gsize i = 0; i < G_N_ELEMENTS(arches); i++) {
-        guint far = distance(word, arches[i].name);
+        guint far = inv_distance(word, arches[i].name);
 
         if (far < least) {
             least = far;

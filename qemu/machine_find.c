@@ -1,36 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qemu/emulator_private.h"
 
+#include "util/distance.h"
 #include "util/error.h"
 
 #include <string.h>
 
-/* Longer names are not compared: the nearest of them would help nobody. */
-#define MAX_COMPARED 64u
 #define MAX_SHOWN 256
-
-/* Levenshtein's distance of two short texts. */
-static guint
-distance(const char *a, const char *b)
-{
-    guint row[MAX_COMPARED + 1];
-    gsize length = strlen(b);
-
-    for (guint j = 0; j <= length; j++)
-        row[j] = j;
-    for (guint i = 1; a[i - 1]; i++) {
-        guint diagonal = row[0];
-
-        row[0] = i;
-        for (guint j = 1; j <= length; j++) {
-            guint above = row[j];
-
-            row[j] = MIN(MIN(above, row[j - 1]) + 1, diagonal + (a[i - 1] != b[j - 1]));
-            diagonal = above;
-        }
-    }
-    return row[length];
-}
 
 static const char *
 nearest(const InvEmulator *emulator, const char *name)
@@ -40,11 +16,11 @@ nearest(const InvEmulator *emulator, const char *name)
     GHashTableIter iter;
     gpointer key;
 
-    if (strlen(name) > MAX_COMPARED)
+    if (strlen(name) > INV_DISTANCE_MAX)
         return NULL;
     g_hash_table_iter_init(&iter, emulator->machine_of);
     while (g_hash_table_iter_next(&iter, &key, NULL)) {
-        guint found = strlen(key) > MAX_COMPARED ? G_MAXUINT : distance(name, key);
+        guint found = inv_distance(name, key);
 
         /* Of two as near the alphabet decides, so that the answer is the same each time. */
         if (found < best_distance || (found == best_distance && best && strcmp(key, best) < 0)) {
