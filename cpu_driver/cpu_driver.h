@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu_driver/cpu_table.h"
+#include "cpu_map/cpu_limits.h"
 #include "cpu_map/cpu_models.h"
 #include "cpu_driver/record.h"
 #include "cpu_driver/verdict.h"
@@ -32,6 +33,7 @@ typedef struct {
     const char *const *host_unavailable; /* of `host`: expanded and yet not there; or NULL */
     const InvFeatureSet *hardware;    /* the processor's own features (CPUID), or NULL: not known */
     const InvFeatureSet *kernel;      /* what this kernel's KVM offers to guests, or NULL: not known, or no part of it (TCG) */
+    const InvCpuHostLimits *limits;   /* what this host's settings, kernel and microcode keep from guests, or NULL: not known */
     const char *host_vendor;          /* vendor id that guests are compared with ("AuthenticAMD"), or NULL */
     InvCpuModelCheck default_check;   /* of a domain that says nothing */
 } InvCpuFacts;

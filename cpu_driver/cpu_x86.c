@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cpu_driver/cpuid_data.h"
 #include "cpu_driver/driver.h"
+#include "cpu_driver/layers.h"
 #include "util/error.h"
 
 #include <string.h>
@@ -160,65 +161,19 @@ take_out_remedy(const InvCpu *cpu, const InvCpuRequest *request, const char *fea
     return g_strdup_printf("%s, or take it out: <feature name='%s' policy='disable'/>", otherwise, feature);
 }
 
-static const char *
-kernel_remedy(const char *feature)
-{
-    if (strcmp(feature, "vmx") == 0)
-        return "load the kernel's module kvm_intel with nested=1";
-    if (strcmp(feature, "svm") == 0)
-        return "load the kernel's module kvm_amd with nested=1";
-    return "run a newer kernel on this host, or look at the parameters of its module kvm";
-}
-
+/* The host gives it, and all the same not here. */
 static void
-explain_tcg(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuRequest *request, const char *feature, gboolean host_gives,
-            InvLayer *layer, char **reason, char **remedy)
+explain_together(const InvCpuFacts *facts, const char *feature, InvLayer *layer, char **reason, char **advice)
 {
-    *layer = INV_LAYER_QEMU;
-    if (host_gives) {
-        *reason = g_strdup_printf("%s emulates %s (TCG), but not together with this model and its other features", facts->emulator, feature);
-        *remedy = take_out_remedy(cpu, request, feature, "choose another model");
-        return;
-    }
-    *reason = g_strdup_printf("%s does not emulate %s (TCG)", facts->emulator, feature);
-    *remedy = take_out_remedy(cpu, request, feature, "run the domain under KVM (<domain type='kvm'>) on a host whose CPU has it");
-}
-
-/* What stands in an MSR is mostly not known: the kernel rarely lets it be read. */
-static gboolean
-shows_in_cpuid(const InvCpuMap *map, const char *feature)
-{
-    const InvCpuMapFeature *entry = inv_cpu_map_find(map, feature);
-
-    return !entry || !entry->is_msr;
-}
-
-static void
-explain_kvm(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuRequest *request, const char *feature, gboolean host_gives,
-            InvLayer *layer, char **reason, char **remedy)
-{
-    if (host_gives) {
+    if (facts->accelerator == INV_VIRT_KVM) {
         *layer = INV_LAYER_MACHINE;
         *reason = g_strdup_printf("the host gives %s, but machine %s of %s does not with this model and its other features", feature,
                                   facts->machine, facts->emulator);
-        *remedy = take_out_remedy(cpu, request, feature, "choose a newer machine type or another model");
-    } else if (facts->kernel && inv_feature_set_has(facts->kernel, feature)) {
-        *layer = INV_LAYER_QEMU;
-        *reason = g_strdup_printf("the host's kernel (KVM) offers %s, %s does not pass it on to machine %s", feature, facts->emulator,
-                                  facts->machine);
-        *remedy = take_out_remedy(cpu, request, feature, "use a newer QEMU");
-    } else if (facts->hardware && inv_feature_set_has(facts->hardware, feature)) {
-        *layer = INV_LAYER_KERNEL;
-        *reason = g_strdup_printf("the host's processor has %s, its kernel (KVM) does not offer it to guests", feature);
-        *remedy = take_out_remedy(cpu, request, feature, kernel_remedy(feature));
-    } else if (facts->hardware && shows_in_cpuid(facts->map, feature)) {
-        *layer = INV_LAYER_HARDWARE;
-        *reason = g_strdup_printf("the host's processor does not have %s", feature);
-        *remedy = take_out_remedy(cpu, request, feature, "run the domain on a host whose processor has it");
+        *advice = g_strdup("choose a newer machine type or another model");
     } else {
-        *layer = INV_LAYER_HARDWARE;
-        *reason = g_strdup_printf("the host (hardware or kernel) does not give %s", feature);
-        *remedy = take_out_remedy(cpu, request, feature, "run the domain on a host that has it");
+        *layer = INV_LAYER_QEMU;
+        *reason = g_strdup_printf("%s emulates %s (TCG), but not together with this model and its other features", facts->emulator, feature);
+        *advice = g_strdup("choose another model");
     }
 }
 
@@ -232,6 +187,7 @@ explain(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuRequest *reques
     const InvCpuMapFeature *entry = inv_cpu_map_find(facts->map, feature);
     g_autoptr(InvFeatureSet) gives = inv_cpu_host_gives(facts);
     gboolean host_gives = gives && inv_feature_set_has(gives, feature);
+    g_autofree char *advice = NULL;
 
     if (owner) {
         *layer = INV_LAYER_CONFIGURATION;
@@ -239,16 +195,19 @@ explain(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuRequest *reques
         *remedy = g_strdup_printf("ask for its whole: <feature name='%s' policy='require'/>, or take it out: "
                                   "<feature name='%s' policy='disable'/>",
                                   owner, feature);
-    } else if (host_gives && levels && lies_beyond(entry, levels)) {
+        return;
+    }
+    if (host_gives && levels && lies_beyond(entry, levels)) {
         *layer = INV_LAYER_MACHINE;
         *reason = g_strdup_printf("%s is in CPUID leaf 0x%08x, and machine %s lets %s have leaves up to 0x%08" G_GINT64_MODIFIER "x only",
                                   feature, entry->leaf, facts->machine, request->model, highest_leaf(levels, entry->leaf));
-        *remedy = take_out_remedy(cpu, request, feature, "choose a newer machine type");
-    } else if (facts->accelerator == INV_VIRT_KVM) {
-        explain_kvm(facts, cpu, request, feature, host_gives, layer, reason, remedy);
+        advice = g_strdup("choose a newer machine type");
+    } else if (host_gives) {
+        explain_together(facts, feature, layer, reason, &advice);
     } else {
-        explain_tcg(facts, cpu, request, feature, host_gives, layer, reason, remedy);
+        inv_cpu_blame(facts, feature, layer, reason, &advice);
     }
+    *remedy = take_out_remedy(cpu, request, feature, advice);
 }
 
 /* Everything comparable that the host can really give; NULL with an error when that was not asked. */

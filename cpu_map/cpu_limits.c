@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define KERNELS_HEADER "feature\tlinux\tsource"
-#define CONFIGURATION_HEADER "kind\toption\tvalues\tfeatures\tremedy\tsource"
+#define CONFIGURATION_HEADER "kind\toption\tvalues\tfeatures\thides\tremedy\tsource"
 #define MICROCODE_HEADER "feature\twhy"
 /* Linux's own numbers of features: a word of 32 bits is a register of CPUID. */
 #define BITS_PER_WORD 32u
@@ -18,6 +18,7 @@ typedef struct {
     char *option;
     char **values;   /* those that do it; "-": the bare word; "*": any */
     char **features; /* "=" alone: the value names them */
+    gboolean hides_cpuid;
     char *remedy;
 } Switch;
 
@@ -29,7 +30,7 @@ struct InvCpuLimits {
 
 typedef struct {
     char *setting;
-    const char *remedy; /* of the limits */
+    const Switch *entry; /* of the limits */
 } Forbidden;
 
 struct InvCpuHostLimits {
@@ -71,16 +72,20 @@ add_switch(char **columns, gpointer opaque, GError **error)
 
     if (!boot && strcmp(columns[0], "module") != 0)
         return inv_error_set(error, VIR_ERR_CONF_SYNTAX, "'%s' is neither 'boot' nor 'module'", columns[0]);
-    for (guint i = 1; i <= 5; i++) {
+    for (guint i = 1; i <= 6; i++) {
         if (!*columns[i])
             return inv_error_set(error, VIR_ERR_CONF_SYNTAX, "column %u of the option '%s' is empty", i + 1, columns[1]);
     }
+    if (strcmp(columns[4], "kvm") != 0 && strcmp(columns[4], "cpuid") != 0)
+        return inv_error_set(error, VIR_ERR_CONF_SYNTAX, "the option '%s' hides from '%s', which is neither 'kvm' nor 'cpuid'", columns[1],
+                             columns[4]);
     entry = g_new0(Switch, 1);
+    entry->hides_cpuid = strcmp(columns[4], "cpuid") == 0;
     entry->boot = boot;
     entry->option = g_strdup(columns[1]);
     entry->values = g_strsplit(columns[2], ",", -1);
     entry->features = g_strsplit(columns[3], " ", -1);
-    entry->remedy = g_strdup(columns[4]);
+    entry->remedy = g_strdup(columns[5]);
     g_ptr_array_add(limits->switches, entry);
     return TRUE;
 }
@@ -175,7 +180,7 @@ forbid(InvCpuHostLimits *host, const Switch *entry, const char *feature, const c
         return;
     forbidden = g_new0(Forbidden, 1);
     forbidden->setting = g_strdup_printf("%s %s", entry->boot ? "the boot option" : "the module parameter", setting);
-    forbidden->remedy = entry->remedy;
+    forbidden->entry = entry;
     g_hash_table_insert(host->forbidden, g_strdup(feature), forbidden);
 }
 
@@ -292,7 +297,8 @@ inv_cpu_host_limits_find(const InvCpuHostLimits *host, const char *feature)
 
     return (InvCpuLimit){
         .setting = forbidden ? forbidden->setting : NULL,
-        .remedy = forbidden ? forbidden->remedy : NULL,
+        .remedy = forbidden ? forbidden->entry->remedy : NULL,
+        .hides_cpuid = forbidden && forbidden->entry->hides_cpuid,
         .linux_since = since && host->release && inv_linux_version_compare(host->release, since) < 0 ? since : NULL,
         .microcode = host ? g_hash_table_lookup(host->limits->microcode, feature) : NULL,
     };

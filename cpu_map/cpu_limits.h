@@ -41,6 +41,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvCpuHostLimits, inv_cpu_host_limits_free)
 typedef struct {
     const char *setting;   /* what forbids it here: "the boot option nosmap", "the module parameter kvm_intel.nested=0" */
     const char *remedy;    /* of that */
+    gboolean hides_cpuid;  /* it does so from programs of the host as well */
     const char *linux_since; /* the first Linux whose KVM offers it, when this host's is older */
     const char *microcode; /* why chips that had it may lack it now */
 } InvCpuLimit;

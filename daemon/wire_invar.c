@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/wire_invar.h"
 
+#include "cpu_driver/layers.h"
 #include "daemon/emulator_choice.h"
 #include "util/error.h"
 
@@ -231,47 +232,19 @@ describe_bit(const InvCpuMapFeature *feature)
                            registers[feature->reg], bit);
 }
 
-/* One layer's answer: 1 yes, 0 no, -1 not known. */
 static void
-add_layer(invar_explain_ret *reply, InvLayer layer, int answer, const char *text)
+explain_layers(const InvCpuFacts *facts, const char *name, invar_explain_ret *reply)
 {
-    reply->layers.layers_val[reply->layers.layers_len++] =
-        (invar_layer_answer){ .layer = (int)layer, .answer = answer, .text = g_strdup(text) };
-}
+    g_autoptr(InvFeatureLayers) layers = inv_cpu_feature_layers(facts, name);
 
-static gboolean
-listed(const char *const *list, const char *name)
-{
-    return list && g_strv_contains(list, name);
-}
-
-static void
-explain_layers(const InvEmulatorChoice *asked, const char *name, invar_explain_ret *reply)
-{
-    const InvCpuFacts *facts = &asked->facts;
-    gboolean tcg = asked->type == INV_VIRT_QEMU;
-    int hardware = facts->hardware ? inv_feature_set_has(facts->hardware, name) : -1;
-    int known = facts->host ? inv_feature_set_has(facts->host->known, name) : -1;
-    int given = facts->host ? inv_feature_set_has(facts->host->on, name) && !listed(facts->host_unavailable, name) : -1;
-    g_autofree char *qemu = NULL, *machine = NULL;
-
-    reply->layers.layers_val = g_new0(invar_layer_answer, 4);
-    add_layer(reply, INV_LAYER_HARDWARE, hardware,
-              hardware < 0    ? "this host's processor was not read"
-              : hardware == 1 ? "this host's processor has it"
-                              : "this host's processor does not have it");
-    add_layer(reply, INV_LAYER_KERNEL, tcg ? -1 : given,
-              tcg          ? "not asked: under TCG no kernel feature is used"
-              : given == 1 ? "KVM gives it to guests"
-                           : "KVM does not give it to guests");
-    qemu = known < 0    ? g_strdup_printf("%s was not asked", facts->emulator)
-           : known == 0 ? g_strdup_printf("%s does not know it", facts->emulator)
-           : tcg        ? g_strdup_printf("%s knows it, and its TCG %s it", facts->emulator, given ? "emulates" : "does not emulate")
-                        : g_strdup_printf("%s knows it", facts->emulator);
-    add_layer(reply, INV_LAYER_QEMU, tcg && known == 1 ? given : known, qemu);
-    machine = g_strdup_printf("%s: %s", facts->machine,
-                              given < 0 ? "not known" : given ? "a guest can have it" : "a guest cannot have it");
-    add_layer(reply, INV_LAYER_MACHINE, given, machine);
+    reply->layers.layers_len = INV_LAYERS;
+    reply->layers.layers_val = g_new0(invar_layer_answer, INV_LAYERS);
+    for (guint i = 0; i < INV_LAYERS; i++)
+        reply->layers.layers_val[i] = (invar_layer_answer){
+            .layer = (int)i,
+            .answer = layers->layers[i].answer,
+            .text = g_strdup(layers->layers[i].text),
+        };
 }
 
 gboolean
@@ -298,7 +271,7 @@ inv_wire_explain(InvDaemon *daemon, const invar_explain_args *wanted, invar_expl
     reply->qemu = g_strdup(feature ? feature->qemu : name);
     reply->bit = describe_bit(feature);
     reply->migratable = feature ? feature->migratable : TRUE;
-    explain_layers(&asked, name, reply);
+    explain_layers(&asked.facts, name, reply);
     reply->models.models_val = g_new0(char *, MAX(inv_cpu_table_size(asked.facts.table), 1));
     for (guint i = 0; i < inv_cpu_table_size(asked.facts.table) && i < INVAR_MODELS_MAX; i++) {
         const InvCpuModel *model = inv_cpu_table_at(asked.facts.table, i);

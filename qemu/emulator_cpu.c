@@ -19,6 +19,7 @@ inv_machine_facts_free(InvMachineFacts *facts)
     inv_cpu_table_unref(facts->table);
     inv_feature_set_free(facts->hardware);
     inv_feature_set_free(facts->kernel);
+    inv_cpu_host_limits_free(facts->limits);
     g_free(facts->default_model);
     g_free(facts);
 }
@@ -234,6 +235,15 @@ kernel_features(const Question *question)
     return data ? inv_cpuid_data_features(data, question->map, question->emulator->emulators->names) : NULL;
 }
 
+/* Read with what KVM offers, and for the same accelerator: the parameters of KVM's modules are in the key of the cache. */
+static InvCpuHostLimits *
+host_limits(const Question *question)
+{
+    const InvCpuLimits *limits = inv_emulators_limits(question->emulator->emulators, question->emulator->arch);
+
+    return limits && question->accelerator == INV_VIRT_KVM ? inv_kvm_host_limits(limits, question->map) : NULL;
+}
+
 static InvMachineFacts *
 facts_from_json(const Question *question, const InvJson *json, GError **error)
 {
@@ -250,6 +260,7 @@ facts_from_json(const Question *question, const InvJson *json, GError **error)
         facts->host_vendor = inv_json_get_string(facts->host->expansion->others, "vendor");
     facts->hardware = inv_host_cpuid(question->map, names, arch);
     facts->kernel = kernel_features(question);
+    facts->limits = host_limits(question);
     return g_steal_pointer(&facts);
 }
 
@@ -341,6 +352,7 @@ inv_emulator_probed_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, co
         .host_unavailable = found->host ? (const char *const *)found->host->unavailable : NULL,
         .hardware = found->hardware,
         .kernel = found->kernel,
+        .limits = found->limits,
         .host_vendor = found->host_vendor,
     };
     return TRUE;

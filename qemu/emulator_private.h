@@ -22,6 +22,7 @@ struct InvEmulators {
     GMutex lock;
     GHashTable *maps;       /* arch → InvCpuMap; guarded by lock */
     GHashTable *models;     /* arch → InvCpuModels, or NULL where they cannot be read; guarded by lock */
+    GHashTable *limits;     /* arch → InvCpuLimits, or NULL where they cannot be read; guarded by lock */
     GHashTable *distrusted; /* set of paths whose cached texts are not to be used; guarded by lock */
 };
 
@@ -55,6 +56,7 @@ typedef struct {
     const InvCpuModel *host;    /* "host" or "max", of the table, or NULL */
     InvFeatureSet *hardware;    /* or NULL */
     InvFeatureSet *kernel;      /* or NULL */
+    InvCpuHostLimits *limits;   /* or NULL */
     const char *host_vendor;    /* or NULL */
 } InvMachineFacts;
 
@@ -68,6 +70,9 @@ const char *inv_accelerator_name(InvVirtType accelerator);
 
 /* The map's models of an architecture, loaded once; borrowed. NULL: they cannot be read, which was logged. */
 const InvCpuModels *inv_emulators_models(InvEmulators *emulators, const char *arch);
+
+/* What is written of limits of KVM on an architecture, likewise. */
+const InvCpuLimits *inv_emulators_limits(InvEmulators *emulators, const char *arch);
 
 /* The key under which answers for @accelerator are cached; INV_VIRT_QEMU for what no accelerator has a part in. */
 char *inv_emulator_key(const InvEmulator *emulator, InvVirtType accelerator);

@@ -53,6 +53,7 @@ inv_emulators_new(InvIoThread *io, InvCache *cache, const char *const *search, c
     emulators->names = inv_feature_names_new();
     emulators->maps = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)inv_cpu_map_free);
     emulators->models = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)inv_cpu_models_free);
+    emulators->limits = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)inv_cpu_limits_free);
     emulators->distrusted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_mutex_init(&emulators->lock);
     return emulators;
@@ -67,6 +68,7 @@ inv_emulators_free(InvEmulators *emulators)
     g_hash_table_unref(emulators->distrusted);
     g_hash_table_unref(emulators->maps);
     g_hash_table_unref(emulators->models);
+    g_hash_table_unref(emulators->limits);
     inv_feature_names_free(emulators->names);
     g_mutex_clear(&emulators->lock);
     g_strfreev(emulators->search);
@@ -109,6 +111,22 @@ inv_emulators_models(InvEmulators *emulators, const char *arch)
         g_warning("the CPU models of %s are not known by their vendors: %s", arch, error->message);
     g_hash_table_insert(emulators->models, g_strdup(arch), models);
     return models;
+}
+
+const InvCpuLimits *
+inv_emulators_limits(InvEmulators *emulators, const char *arch)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&emulators->lock);
+    g_autoptr(GError) error = NULL;
+    gpointer limits = NULL;
+
+    if (g_hash_table_lookup_extended(emulators->limits, arch, NULL, &limits))
+        return limits;
+    limits = inv_cpu_limits_load(inv_cpu_map_default_folder(), arch, &error);
+    if (!limits)
+        g_warning("what keeps CPU features of %s from guests is not known by its settings: %s", arch, error->message);
+    g_hash_table_insert(emulators->limits, g_strdup(arch), limits);
+    return limits;
 }
 
 static gboolean

@@ -191,8 +191,9 @@ compare_names(gconstpointer a, gconstpointer b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* "kvm_intel.nested=Y", … */
 static void
-append_parameters(GString *text, const char *module)
+add_parameters(GPtrArray *words, const char *module)
 {
     g_autofree char *folder = g_strdup_printf("/sys/module/%s/parameters", module);
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
@@ -210,7 +211,7 @@ append_parameters(GString *text, const char *module)
         g_autofree char *value = NULL;
 
         if (inv_file_read(path, PARAMETER_LIMIT, &value, NULL, NULL))
-            g_string_append_printf(text, " %s.%s=%s", module, name, g_strstrip(value));
+            g_ptr_array_add(words, g_strdup_printf("%s.%s=%s", module, name, g_strstrip(value)));
     }
 }
 
@@ -228,6 +229,18 @@ list_modules(void)
     }
     g_ptr_array_sort(names, compare_names);
     return names;
+}
+
+char **
+inv_kvm_parameters(void)
+{
+    g_autoptr(GPtrArray) modules = list_modules();
+    GPtrArray *words = g_ptr_array_new();
+
+    for (guint i = 0; i < modules->len; i++)
+        add_parameters(words, g_ptr_array_index(modules, i));
+    g_ptr_array_add(words, NULL);
+    return (char **)g_ptr_array_free(words, FALSE);
 }
 
 static void
@@ -269,14 +282,11 @@ inv_kvm_watch(InvFreshness *freshness, gboolean kvm)
 static char *
 make_kvm_fingerprint(void)
 {
-    g_autoptr(GPtrArray) modules = list_modules();
-    g_autoptr(GString) parameters = g_string_new(NULL);
-    g_autofree char *hash = NULL;
+    g_auto(GStrv) words = inv_kvm_parameters();
+    g_autofree char *parameters = g_strjoinv(" ", words);
+    g_autofree char *hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, parameters, -1);
     struct utsname kernel;
 
-    for (guint i = 0; i < modules->len; i++)
-        append_parameters(parameters, g_ptr_array_index(modules, i));
-    hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, parameters->str, (gssize)parameters->len);
     if (uname(&kernel) < 0)
         memset(&kernel, 0, sizeof(kernel));
     return g_strdup_printf("kvm %s kernel %s parameters %.16s", inv_kvm_state_to_string(inv_kvm_state(NULL)), kernel.release, hash);

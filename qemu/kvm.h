@@ -31,6 +31,9 @@ const char *inv_kvm_state_to_string(InvKvmState state); /* "works", "absent", "f
  */
 void inv_kvm_watch(InvFreshness *freshness, gboolean kvm);
 
+/* The parameters of KVM's modules, sorted: "kvm_intel.nested=Y", … NULL-terminated, owned by the caller. */
+char **inv_kvm_parameters(void);
+
 /* One line that changes when what KVM can give may have changed: state, kernel release, module parameters. Owned by the caller. */
 char *inv_kvm_fingerprint(void);
 /* One line for the processor: vendor, family, model, stepping, microcode, and a hash of its flags. Owned by the caller. */

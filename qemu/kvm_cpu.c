@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qemu/kvm_cpu.h"
 
+#include "qemu/kvm.h"
 #include "util/error.h"
 #include "util/fd.h"
 
@@ -8,8 +9,11 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
+#include <sys/utsname.h>
 
 #define KVM_DEVICE "/dev/kvm"
+#define BOOT_OPTIONS "/proc/cmdline"
+#define BOOT_OPTIONS_LIMIT (64u * 1024)
 
 #if defined(__x86_64__) || defined(__i386__)
 
@@ -110,4 +114,19 @@ InvCpuidData *
 inv_kvm_cpuid_data(GError **error)
 {
     return inv_kvm_cpuid_data_of(KVM_DEVICE, error);
+}
+
+InvCpuHostLimits *
+inv_kvm_host_limits(const InvCpuLimits *limits, const InvCpuMap *map)
+{
+    g_auto(GStrv) parameters = inv_kvm_parameters();
+    g_autofree char *cmdline = NULL;
+    struct utsname kernel;
+    InvCpuHostSettings settings = { .parameters = (const char *const *)parameters };
+
+    if (uname(&kernel) == 0)
+        settings.release = kernel.release;
+    if (inv_file_read(BOOT_OPTIONS, BOOT_OPTIONS_LIMIT, &cmdline, NULL, NULL))
+        settings.cmdline = cmdline;
+    return inv_cpu_host_limits_new(limits, map, &settings);
 }

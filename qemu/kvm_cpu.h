@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu_driver/cpuid_data.h"
+#include "cpu_map/cpu_limits.h"
 
 #include <glib.h>
 
@@ -16,5 +17,11 @@ G_BEGIN_DECLS
 InvCpuidData *inv_kvm_cpuid_data(GError **error);
 /* The same of any device file. */
 InvCpuidData *inv_kvm_cpuid_data_of(const char *path, GError **error);
+
+/*
+ * What the settings of this host's kernel (its release, /proc/cmdline) and of KVM's modules keep from
+ * guests. Borrows @limits. Owned by the caller.
+ */
+InvCpuHostLimits *inv_kvm_host_limits(const InvCpuLimits *limits, const InvCpuMap *map);
 
 G_END_DECLS

@@ -232,16 +232,34 @@ typedef struct {
     const char *name;
     const char *hardware; /* NULL: not known */
     const char *kernel;   /* likewise: what KVM offers */
-    const char *feature;  /* required and filtered; NULL: rtm, which the model has */
     const char *layer;
-    const char *reason; /* a part of the message, or NULL */
+    const char *settings; /* of the host: NULL, a boot option, or a release of Linux */
+    const char *reason, *remedy; /* what they contain; NULL: not looked at */
+    const char *feature;  /* NULL: rtm */
 } LayerCase;
 
 static const LayerCase layer_cases[] = {
     { .name = "KVM: the processor lacks it", .hardware = "sse2", .layer = "rtm/hardware" },
     { .name = "KVM: the processor has it", .hardware = "sse2 rtm", .layer = "rtm/kernel" },
     { .name = "KVM: its kernel does not offer it", .hardware = "sse2 rtm", .kernel = "sse2", .layer = "rtm/kernel" },
-    { .name = "KVM: QEMU does not pass it on", .hardware = "sse2 rtm", .kernel = "sse2 rtm", .layer = "rtm/QEMU" },
+    { .name = "KVM: the machine type does not give it", .hardware = "sse2 rtm", .kernel = "sse2 rtm", .layer = "rtm/machine type" },
+    { .name = "KVM: this QEMU does not know it", .feature = "fred", .hardware = "fred", .kernel = "fred", .layer = "fred/QEMU",
+      .remedy = "newer QEMU" },
+    { .name = "KVM: a boot option hides it", .feature = "smap", .hardware = "smap", .kernel = "sse2", .settings = "nosmap",
+      .layer = "smap/configuration", .reason = "the boot option nosmap keeps it from guests", .remedy = "without nosmap" },
+    { .name = "KVM: a boot option of another feature", .feature = "smap", .hardware = "smap", .kernel = "sse2", .settings = "nosmep",
+      .layer = "smap/kernel", .reason = "does not offer it to guests" },
+    { .name = "KVM: a parameter hides it", .feature = "svm", .hardware = "svm", .kernel = "sse2", .settings = "kvm_amd.nested=0",
+      .layer = "svm/configuration", .remedy = "kvm_amd with nested=1" },
+    { .name = "KVM: the boot option took what was never there", .hardware = "sse2", .kernel = "sse2", .settings = "tsx=off", .layer = "rtm/hardware" },
+    { .name = "KVM: the boot option took it", .hardware = "sse2 tsx-ctrl", .kernel = "sse2", .settings = "tsx=off", .layer = "rtm/configuration",
+      .reason = "the boot option tsx=off takes rtm from the host's processor", .remedy = "tsx=on" },
+    { .name = "KVM: a fact names the kernel", .feature = "amx-tile", .hardware = "amx-tile", .kernel = "sse2", .settings = "5.10.0-28-amd64",
+      .layer = "amx-tile/kernel", .reason = "Linux 5.10.0-28-amd64, KVM) does not offer it to guests; Linux 5.17 does", .remedy = "run Linux 5.17 or newer" },
+    { .name = "KVM: the kernel that a fact names does not offer it", .feature = "amx-tile", .hardware = "amx-tile", .kernel = "sse2",
+      .settings = "6.1.0", .layer = "amx-tile/kernel", .reason = "its kernel (KVM) does not offer it to guests", .remedy = "run a newer kernel" },
+    { .name = "KVM: no fact names a kernel", .feature = "avx2", .hardware = "avx2", .kernel = "sse2", .settings = "4.4.0", .layer = "avx2/kernel",
+      .reason = "its kernel (KVM) does not offer it to guests" },
     { .name = "KVM: not known", .layer = "rtm/hardware" },
     { .name = "KVM: CPUID would show it", .hardware = "sse2", .layer = "rtm/hardware", .reason = "the host's processor does not have rtm" },
     { .name = "KVM: an MSR would show it", .hardware = "sse2", .feature = "rdctl-no", .layer = "rdctl-no/hardware",
@@ -260,15 +278,38 @@ features_of(const char *words)
     return set;
 }
 
+static InvCpuHostLimits *
+limits_of(const InvCpuLimits *limits, const char *settings)
+{
+    const char *parameters[] = { settings, NULL };
+    InvCpuHostSettings host = { 0 };
+
+    if (settings && g_ascii_isdigit(*settings))
+        host.release = settings;
+    else if (settings && strchr(settings, '.'))
+        host.parameters = parameters;
+    else
+        host.cmdline = settings;
+    return inv_cpu_host_limits_new(limits, all->map, &host);
+}
+
 static void
 layers_under_kvm(void **state)
 {
     const LayerCase *row = *state;
-    const char *const filtered[] = { row->feature ? row->feature : "rtm", NULL };
-    g_autofree char *named = g_strdup_printf("<feature policy='require' name='arch-capabilities'/><feature policy='require' name='%s'/>", filtered[0]);
+    const char *feature = row->feature ? row->feature : "rtm";
+    const char *const filtered[] = { feature, NULL };
+    g_autofree char *named = g_strdup_printf("<feature policy='require' name='arch-capabilities'/><feature policy='require' name='%s'/>", feature);
     g_autofree char *xml = g_strconcat(STRICT "Haswell</model>", row->feature ? named : "", "</cpu>", NULL);
+    g_autoptr(InvCpuLimits) limits = inv_cpu_limits_load(inv_cpu_map_default_folder(), "x86_64", &error);
+    g_autoptr(InvCpuHostLimits) host = NULL;
+    const InvBlocker *blocker;
 
+    assert_non_null(limits);
     all = cpu_facts_load("x86_64");
+    host = limits_of(limits, row->settings);
+    all->facts.limits = host;
+    inv_feature_set_remove(all->host->on, feature);
     all->facts.accelerator = INV_VIRT_KVM;
     all->facts.hardware = all->hardware = features_of(row->hardware);
     all->facts.kernel = all->kernel = features_of(row->kernel);
@@ -277,13 +318,14 @@ layers_under_kvm(void **state)
     verdict = inv_cpu_verdict(&all->facts, cpu, request, filtered);
     text = blockers_text(verdict);
     assert_string_equal(text, row->layer);
+    blocker = g_ptr_array_index(verdict->blockers, 0);
+    if (!strstr(blocker->reason, row->reason ? row->reason : "") || !strstr(blocker->remedy, row->remedy ? row->remedy : ""))
+        fail_msg("%s — %s", blocker->reason, blocker->remedy);
+    assert_true(*blocker->remedy);
     assert_false(inv_verdict_set_error(verdict, "vm", &error));
     assert_int_equal(inv_error_code(error), VIR_ERR_CONFIG_UNSUPPORTED);
     assert_non_null(strstr(error->message, "'vm'"));
-    assert_non_null(strstr(error->message, filtered[0]));
-    if (row->reason && !strstr(error->message, row->reason))
-        print_error("%s\n", error->message);
-    assert_true(!row->reason || strstr(error->message, row->reason));
+    assert_non_null(strstr(error->message, feature));
 }
 
 typedef struct {
