@@ -59,8 +59,13 @@ look_at(const InvCpuFacts *facts, const char *name)
         .given = facts->host ? inv_feature_set_has(facts->host->on, name) && !is_filtered(facts, name) : -1,
     };
 
-    if (entry && !entry->passed)
-        subject.known = subject.given = 0;
+    /* What stands in an MSR is mostly not known: the kernel rarely lets it be read. */
+    if (entry && entry->is_msr && subject.hardware == 0)
+        subject.hardware = -1;
+    if (entry && !entry->passed) {
+        subject.known = 0;
+        subject.given = entry->by_guest;
+    }
     /* QEMU's host leaves out what cannot migrate, and gives it to whoever names it. */
     if (subject.kvm && entry && !entry->migratable && subject.known == 1 && subject.given == 0 &&
         (subject.kernel == 1 || (subject.kernel < 0 && subject.hardware == 1)))
@@ -206,7 +211,7 @@ hardware_text(const Subject *subject)
     if (!subject->entry || !subject->entry->mask)
         return g_strdup("it is no feature of a processor");
     if (subject->hardware < 0)
-        return g_strdup("this host's processor was not read");
+        return g_strdup(subject->entry->is_msr ? "it stands in an MSR, which was not read" : "this host's processor was not read");
     if (subject->hardware)
         return g_strdup("this host's processor has it");
     return subject->limit.microcode ? g_strdup_printf("this host's processor does not have it (%s)", subject->limit.microcode)
@@ -282,7 +287,7 @@ inv_cpu_feature_layers(const InvCpuFacts *facts, const char *feature)
 
     layers->feature = subject.entry ? subject.entry->name : g_intern_string(feature);
     layers->migratable = !subject.entry || subject.entry->migratable;
-    layers->available = subject.entry && subject.entry->by_guest ? 1 : subject.given;
+    layers->available = subject.given;
     if (layers->available == 0)
         blame(&subject, &layers->layer, &layers->reason, &layers->remedy);
     set_answer(layers, INV_LAYER_HARDWARE, subject.hardware, hardware_text(&subject));
