@@ -8,6 +8,7 @@ const InvCommandGroup inv_command_groups[] = {
     { "Domain Events", "events", inv_event_commands },
     { "Host and Hypervisor", "host", inv_host_commands },
     { "Fitness of this Host", "validate", inv_validate_commands },
+    { "CPU of this Host", "host-cpu", inv_host_cpu_commands },
     { "CPU Models", "cpu", inv_cpu_commands },
     { "CPU Algebra", "algebra", inv_algebra_commands },
     { "Emulators", "emulator", inv_emulator_commands },

@@ -182,6 +182,14 @@ explain(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, G
     return inv_wire_explain(user_data, wanted, ret, error);
 }
 
+static gboolean
+host_cpu(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const invar_host_cpu_args *wanted = args;
+
+    return inv_dispatch_check_flags(wanted->flags, 0, "host's CPU", error) && inv_wire_host_cpu(user_data, wanted, ret, error);
+}
+
 static const InvRpcMethod methods[] = {
     { INVAR_PROC_VERDICT_XML, verdict_xml, INV_RPC_READ },
     { INVAR_PROC_VERDICT_DOMAIN, verdict_domain, INV_RPC_READ },
@@ -193,6 +201,7 @@ static const InvRpcMethod methods[] = {
     { INVAR_PROC_RESTORE_REVISION, restore_revision, INV_RPC_WORKER },
     { INVAR_PROC_LIST_EMULATORS, list_emulators, INV_RPC_READ },
     { INVAR_PROC_LIST_MODELS, list_models, INV_RPC_READ },
+    { INVAR_PROC_HOST_CPU, host_cpu, INV_RPC_READ },
 };
 
 const InvDispatchFamily inv_dispatch_invar = { methods, G_N_ELEMENTS(methods) };

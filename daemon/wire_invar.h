@@ -21,4 +21,7 @@ gboolean inv_wire_list_models(InvDaemon *daemon, const invar_list_models_args *w
                               GError **error);
 gboolean inv_wire_explain(InvDaemon *daemon, const invar_explain_args *wanted, invar_explain_ret *reply, GError **error);
 
+/* wire_host_cpu.c */
+gboolean inv_wire_host_cpu(InvDaemon *daemon, const invar_host_cpu_args *wanted, invar_host_cpu_ret *reply, GError **error);
+
 G_END_DECLS
