@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qemu/answers.h"
 
+#include "qemu/probe_budget.h"
 #include "qemu/probe_process.h"
 #include "util/error.h"
 
@@ -8,6 +9,7 @@ typedef struct {
     gint refs;     /* all of this is guarded by the table's lock */
     char *key;
     gboolean busy; /* somebody is getting it */
+    gboolean idle; /* while busy: at idle priority */
     gpointer value;
     GError *error;
     guint tried_ms; /* the time that a missed deadline allowed */
@@ -105,7 +107,11 @@ find_locked(InvAnswers *answers, const char *name, const char *key)
 {
     Answer *answer = g_hash_table_lookup(answers->table, name);
 
-    if (answer && g_strcmp0(answer->key, key) != 0) {
+    /*
+     * Who has a client does not wait for what the background gets whenever it may: it asks beside it,
+     * and what the background finds goes to nobody.
+     */
+    if (answer && (g_strcmp0(answer->key, key) != 0 || (answer->busy && answer->idle && !inv_probe_budget_is_idle()))) {
         g_hash_table_remove(answers->table, name);
         answer_unref(answers, answer);
         answer = NULL;
@@ -144,6 +150,7 @@ inv_answers_ask(InvAnswers *answers, const char *name, const char *key, guint de
             gpointer value;
 
             answer->busy = TRUE;
+            answer->idle = inv_probe_budget_is_idle();
             g_mutex_unlock(&answers->lock);
             value = get(user_data, end, &failure);
             g_mutex_lock(&answers->lock);
@@ -151,7 +158,8 @@ inv_answers_ask(InvAnswers *answers, const char *name, const char *key, guint de
             answer->value = value;
             g_clear_error(&answer->error);
             answer->error = failure;
-            answer->tried_ms = deadline_ms;
+            /* On a busy host the background misses a deadline that a client's own question keeps. */
+            answer->tried_ms = answer->idle ? 0 : deadline_ms;
             g_cond_broadcast(&answers->changed);
         }
         if (answer->value)

@@ -7,7 +7,8 @@ G_BEGIN_DECLS
 
 /*
  * Answers that are dear to get, in memory: under a name, together with the key that they hold for.
- * Who asks while another thread is getting the same answer waits for that one. What QEMU
+ * Who asks while another thread is getting the same answer waits for that one, unless it is one of
+ * idle priority (probe_budget.h) and the asker is not. What QEMU
  * refuses or gets wrong (VIR_ERR_CONFIG_UNSUPPORTED, _OPERATION_FAILED, _INVALID_ARG) is an answer
  * too and stays until the key changes; a deadline that was missed is tried again only by who offers
  * more time; any other error, as of a host out of memory, is forgotten at once.

@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
 #include "qemu/probe_process.h"
 
+#include "qemu/probe_budget.h"
 #include "util/error.h"
 #include "util/fd.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <glib-unix.h>
+#include <linux/ioprio.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -28,6 +35,7 @@
 struct InvProbeProcess {
     InvIoThread *io;
     char *path;
+    InvProbeSlot slot;
     pid_t pid;     /* 0: reaped */
     int pidfd;
     int status;    /* as waitpid() gives it, valid when reaped */
@@ -94,16 +102,26 @@ unwatch_words(gpointer data)
     g_clear_pointer(&process->words_source, g_source_unref);
 }
 
+typedef struct {
+    pid_t parent;
+    gboolean idle;
+} Child;
+
 /* In the child, between fork and exec: only what is safe for signal handlers. */
 static void
 prepare_child(gpointer data)
 {
-    pid_t parent = *(pid_t *)data;
+    const Child *child = data;
 
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent)
+    if (getppid() != child->parent)
         _exit(1);
+    if (child->idle) {
+        /* Where the kernel refuses, it is a probe like any other. */
+        sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ .sched_priority = 0 });
+        syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
+    }
 }
 
 static gboolean
@@ -112,14 +130,16 @@ spawn(InvProbeProcess *process, const char *const *argv, int monitor_fd, GError 
     const int target = MONITOR_FD;
     const GSpawnFlags flags = G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_CLOEXEC_PIPES;
     g_autoptr(GError) failure = NULL;
-    pid_t parent = getpid();
+    Child child = { .parent = getpid(), .idle = process->slot.idle };
     GPid pid = 0;
 
-    if (!g_spawn_async_with_pipes_and_fds(NULL, argv, NULL, flags, prepare_child, &parent, -1, -1, -1, &monitor_fd, &target, 1,
+    if (!g_spawn_async_with_pipes_and_fds(NULL, argv, NULL, flags, prepare_child, &child, -1, -1, -1, &monitor_fd, &target, 1,
                                           &pid, NULL, NULL, &process->words_fd, &failure))
         return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' cannot be started: %s", process->path,
                              failure->message);
     process->pid = pid;
+    if (!inv_probe_budget_set_pid(&process->slot, pid))
+        return inv_error_set(error, VIR_ERR_OPERATION_ABORTED, "'%s' was not asked: the program ends", process->path);
     process->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (process->pidfd < 0)
         return inv_error_set_errno(error, errno, "cannot watch process %d of '%s'", pid, process->path);
@@ -141,7 +161,7 @@ reap(InvProbeProcess *process, int wait_ms)
     do {
         ready = poll(&watched, process->pidfd < 0 ? 0 : 1, (int)inv_deadline_left(end));
     } while (ready < 0 && errno == EINTR);
-    if (waitpid(process->pid, &process->status, WNOHANG) != process->pid)
+    if (!inv_probe_budget_reap(&process->slot, &process->status))
         return FALSE;
     process->pid = 0;
     return TRUE;
@@ -179,6 +199,8 @@ inv_probe_process_start(InvIoThread *io, const char *path, const char *const *ar
     process->pidfd = process->words_fd = -1;
     process->words = g_byte_array_new();
     g_mutex_init(&process->lock);
+    if (!inv_probe_budget_enter(&process->slot, path, end, error))
+        return NULL;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
         inv_error_set_errno(error, errno, "cannot make a socket pair for '%s'", path);
         return NULL;
@@ -217,6 +239,7 @@ inv_probe_process_free(InvProbeProcess *process)
         kill_all(process);
     if (process->words_source)
         inv_io_thread_call(process->io, unwatch_words, process);
+    inv_probe_budget_leave(&process->slot);
     inv_fd_close(&process->words_fd);
     inv_fd_close(&process->pidfd);
     g_byte_array_unref(process->words);
@@ -283,6 +306,10 @@ inv_probe_process_explain(InvProbeProcess *process, GError **error)
     g_autofree char *how = NULL;
     GError *explained = NULL;
 
+    if (inv_probe_budget_is_stopped() && error && *error) {
+        g_clear_error(error);
+        return inv_error_set(error, VIR_ERR_OPERATION_ABORTED, "'%s' was not asked to the end: the program ends", process->path);
+    }
     /* Only a QEMU that hung up is ending: one that hangs, or on whom we hung up, may live on. */
     if (!error || !*error || !strstr((*error)->message, INV_QMP_HUNG_UP) || !reap(process, EXIT_GRACE_MS)) {
         g_prefix_error(error, "the emulator '%s': ", process->path);

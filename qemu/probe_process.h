@@ -22,7 +22,8 @@ gint64 inv_deadline_end(guint deadline_ms);
 /*
  * @arguments: what comes behind the options that all probes share, NULL-terminated. @end: monotonic
  * time. A QEMU that ends before it greets is VIR_ERR_CONFIG_UNSUPPORTED with its own words, one that
- * does not greet in time VIR_ERR_OPERATION_TIMEOUT.
+ * does not greet in time VIR_ERR_OPERATION_TIMEOUT. It waits for its place as probe_budget.h says,
+ * and a thread that is marked there makes it one of idle priority.
  */
 InvProbeProcess *inv_probe_process_start(InvIoThread *io, const char *path, const char *const *arguments, gint64 end, GError **error);
 void inv_probe_process_free(InvProbeProcess *process);

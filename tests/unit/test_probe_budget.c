@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "emulator_fixture.h"
+#include "qemu/probe_budget.h"
+#include "util/error.h"
+
+#define DEADLINE_MS 20000u
+#define SHORT_MS 300u
+
+static EmulatorFixture *fixture;
+static GError *error;
+
+static int
+setup(void **state)
+{
+    fixture = emulator_fixture_new();
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    gboolean left_behind = emulator_fixture_is_running(fixture->folder);
+
+    inv_probe_budget_set_idle(FALSE);
+    g_clear_error(&error);
+    g_clear_pointer(&fixture, emulator_fixture_free);
+    return left_behind;
+}
+
+/* Takes all places of this thread's kind; the array's owner gives them back with give_back(). */
+static GArray *
+take_all(void)
+{
+    GArray *slots = g_array_sized_new(FALSE, TRUE, sizeof(InvProbeSlot), inv_probe_budget_limit());
+
+    g_array_set_size(slots, inv_probe_budget_limit());
+    for (guint i = 0; i < slots->len; i++)
+        assert_true(inv_probe_budget_enter(&g_array_index(slots, InvProbeSlot, i), "taken", inv_deadline_end(DEADLINE_MS), NULL));
+    return slots;
+}
+
+static void
+give_back(GArray *slots)
+{
+    for (guint i = 0; i < slots->len; i++)
+        inv_probe_budget_leave(&g_array_index(slots, InvProbeSlot, i));
+    g_array_unref(slots);
+}
+
+static void
+one_too_many_is_told_that_it_was_not_asked(void **state)
+{
+    GArray *taken = take_all();
+    InvProbeSlot slot = { 0 };
+
+    assert_false(inv_probe_budget_enter(&slot, "/usr/bin/qemu-system-x86_64", inv_deadline_end(SHORT_MS), &error));
+    assert_int_equal(inv_error_code(error), VIR_ERR_RESOURCE_BUSY);
+    assert_non_null(strstr(error->message, "/usr/bin/qemu-system-x86_64"));
+    give_back(taken);
+    assert_true(inv_probe_budget_enter(&slot, "now", inv_deadline_end(SHORT_MS), NULL));
+    inv_probe_budget_leave(&slot);
+}
+
+/* Whoever hangs keeps nobody from asking another. */
+static void
+the_hanging_do_not_count(void **state)
+{
+    GArray *taken = take_all();
+    InvProbeSlot slot = { 0 };
+    gint64 before = g_get_monotonic_time();
+
+    assert_true(inv_probe_budget_enter(&slot, "patient", inv_deadline_end(DEADLINE_MS), NULL));
+    assert_true(g_get_monotonic_time() - before < 2 * INV_PROBE_SLOW_MS * G_TIME_SPAN_MILLISECOND);
+    inv_probe_budget_leave(&slot);
+    give_back(taken);
+}
+
+static void
+the_background_takes_no_place_and_goes_last(void **state)
+{
+    InvProbeSlot client = { 0 }, background = { 0 };
+    GArray *idle;
+
+    inv_probe_budget_set_idle(TRUE);
+    idle = take_all();
+    inv_probe_budget_set_idle(FALSE);
+    assert_true(inv_probe_budget_enter(&client, "a client's", inv_deadline_end(SHORT_MS), NULL));
+    give_back(idle);
+
+    inv_probe_budget_set_idle(TRUE);
+    assert_false(inv_probe_budget_enter(&background, "nobody's", inv_deadline_end(SHORT_MS), NULL));
+    inv_probe_budget_leave(&client);
+    assert_true(inv_probe_budget_enter(&background, "nobody's", inv_deadline_end(SHORT_MS), NULL));
+    inv_probe_budget_leave(&background);
+}
+
+static const char slow_answers[] =
+    "{\"mode\":\"slow\",\"delay_ms\":300,\"log\":\"%s/log\",\"answers\":{"
+    "\"query-target\":{\"return\":{\"arch\":\"x86_64\"}},\"query-kvm\":{\"return\":{\"enabled\":false,\"present\":true}},"
+    "\"qom-list-types\":{\"return\":[{\"name\":\"tcg-accel\"}]},\"query-machines\":{\"return\":[{\"name\":\"pc\",\"cpu-max\":1}]}}}";
+
+static gpointer
+ask_in_background(gpointer path)
+{
+    inv_probe_budget_set_idle(TRUE);
+    return inv_emulators_get(fixture->emulators, path, NULL, DEADLINE_MS, NULL);
+}
+
+/* The background has an emulator in hand that takes its time: a client asks for the same one, and does not wait for it. */
+static void
+a_client_does_not_wait_for_the_background(void **state)
+{
+    g_autofree char *slow = g_strdup_printf(slow_answers, fixture->folder);
+    g_autofree char *log = g_build_filename(fixture->folder, "log", NULL);
+    g_autofree char *path = emulator_fixture_fake(fixture, "qemu-system-x86_64", slow);
+    GThread *thread = g_thread_new("background", ask_in_background, path);
+    gint64 end = inv_deadline_end(DEADLINE_MS);
+    g_autoptr(InvEmulator) mine = NULL;
+    g_autoptr(InvEmulator) theirs = NULL;
+
+    while ((!g_file_test(log, G_FILE_TEST_EXISTS) || !emulator_fixture_count(log)) && g_get_monotonic_time() < end)
+        g_usleep(1000);
+    assert_int_equal(emulator_fixture_count(log), 1);
+    mine = inv_emulators_get(fixture->emulators, path, NULL, DEADLINE_MS, &error);
+    assert_non_null(mine);
+    assert_int_equal(emulator_fixture_count(log), 2);
+    theirs = g_thread_join(thread);
+    assert_non_null(theirs);
+    /* What the client's own question found is what is kept. */
+    assert_ptr_not_equal(mine, theirs);
+    inv_emulator_unref(theirs);
+    theirs = inv_emulators_get(fixture->emulators, path, NULL, DEADLINE_MS, &error);
+    assert_ptr_equal(mine, theirs);
+    assert_int_equal(emulator_fixture_count(log), 2);
+}
+
+static gpointer
+ask_as_a_client(gpointer path)
+{
+    GError *failure = NULL;
+
+    assert_null(inv_emulators_get(fixture->emulators, path, NULL, DEADLINE_MS, &failure));
+    return failure;
+}
+
+/* The last: there is no way back. */
+static void
+the_end_takes_all_with_it(void **state)
+{
+    g_autofree char *config = g_strdup_printf("{\"mode\":\"hang\",\"log\":\"%s/log\"}", fixture->folder);
+    g_autofree char *log = g_build_filename(fixture->folder, "log", NULL);
+    g_autofree char *path = emulator_fixture_fake(fixture, "qemu-system-x86_64", config);
+    GThread *thread = g_thread_new("client", ask_as_a_client, path);
+    gint64 end = inv_deadline_end(DEADLINE_MS);
+
+    while ((!g_file_test(log, G_FILE_TEST_EXISTS) || !emulator_fixture_count(log)) && g_get_monotonic_time() < end)
+        g_usleep(1000);
+    inv_probe_budget_stop();
+    error = g_thread_join(thread);
+    assert_true(g_get_monotonic_time() < end);
+    assert_int_equal(inv_error_code(error), VIR_ERR_OPERATION_ABORTED);
+    g_clear_error(&error);
+    assert_false(inv_probe_budget_wait_idle());
+    assert_null(inv_emulators_get(fixture->emulators, path, NULL, DEADLINE_MS, &error));
+    assert_int_equal(inv_error_code(error), VIR_ERR_OPERATION_ABORTED);
+    assert_int_equal(emulator_fixture_count(log), 1);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(one_too_many_is_told_that_it_was_not_asked, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_hanging_do_not_count, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_background_takes_no_place_and_goes_last, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_client_does_not_wait_for_the_background, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_end_takes_all_with_it, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
