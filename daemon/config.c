@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/config.h"
 
+#include "qemu/emulator.h"
 #include "util/error.h"
 #include "util/log.h"
 
@@ -35,6 +36,7 @@ static const Key keys[] = {
     { "daemon", "socket_group", KIND_STRING, G_STRUCT_OFFSET(InvConfig, socket_group), 0, 0 },
     { "cpu", "default_check", KIND_CHECK, G_STRUCT_OFFSET(InvConfig, default_check), 0, 0 },
     { "emulators", "folders", KIND_PATHS, G_STRUCT_OFFSET(InvConfig, emulator_folders), 0, 0 },
+    { "emulators", "binaries", KIND_PATHS, G_STRUCT_OFFSET(InvConfig, emulator_binaries), 0, 0 },
     { "emulators", "probe_timeout", KIND_UINT, G_STRUCT_OFFSET(InvConfig, probe_timeout), 1, 3600 },
     { "qemu", "user", KIND_STRING, G_STRUCT_OFFSET(InvConfig, qemu_user), 0, 0 },
     { "qemu", "group", KIND_STRING, G_STRUCT_OFFSET(InvConfig, qemu_group), 0, 0 },
@@ -66,6 +68,7 @@ inv_config_free(InvConfig *config)
     if (!config)
         return;
     g_strfreev(config->emulator_folders);
+    g_strfreev(config->emulator_binaries);
     g_free(config->socket_group);
     g_free(config->qemu_user);
     g_free(config->qemu_group);
@@ -154,7 +157,7 @@ read_paths(const Key *key, const char *text, char ***value, const char *path, GE
     for (char **folder = folders; *folder; folder++) {
         if (!g_path_is_absolute(*folder))
             return inv_error_set(error, VIR_ERR_CONF_SYNTAX,
-                                 "%s: [%s] %s: '%s' is not an absolute path; write folders as /a:/b", path, key->group,
+                                 "%s: [%s] %s: '%s' is not an absolute path; write several as /a:/b", path, key->group,
                                  key->key, *folder);
     }
     g_strfreev(*value);
@@ -209,4 +212,22 @@ inv_config_load(const char *path, gboolean must_exist, GError **error)
             return NULL;
     }
     return g_steal_pointer(&config);
+}
+
+char **
+inv_config_missing(const InvConfig *config)
+{
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+
+    for (char **binary = config->emulator_binaries; binary && *binary; binary++) {
+        g_autoptr(GError) error = NULL;
+        g_autofree char *state = inv_emulators_fingerprint(*binary, &error);
+        g_autofree char *sentence = NULL;
+
+        if (state)
+            continue;
+        sentence = g_strdup_printf("[emulators] binaries: %s: install it, or take it off the list", error->message);
+        g_strv_builder_add(builder, sentence);
+    }
+    return g_strv_builder_end(builder);
 }

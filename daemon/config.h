@@ -22,6 +22,7 @@ typedef struct {
     guint keepalive_count;
     InvCpuModelCheck default_check;
     char **emulator_folders;  /* NULL: the built-in search path */
+    char **emulator_binaries; /* or NULL */
     char *qemu_user;          /* NULL: the daemon's choice */
     char *qemu_group;
     guint start_timeout;      /* seconds */
@@ -39,5 +40,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvConfig, inv_config_free)
  * (VIR_ERR_CONF_SYNTAX) name file, group, key, value and what would be right.
  */
 InvConfig *inv_config_load(const char *path, gboolean must_exist, GError **error);
+
+/*
+ * What the configuration names and this host has not, one sentence each, NULL-terminated: no reason
+ * not to serve. Owned by the caller.
+ */
+char **inv_config_missing(const InvConfig *config);
 
 G_END_DECLS

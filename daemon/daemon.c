@@ -131,6 +131,17 @@ new_server(InvDaemon *daemon)
     return inv_rpc_server_new(daemon->io, &options);
 }
 
+static void
+set_binaries(InvDaemon *daemon)
+{
+    g_auto(GStrv) missing = inv_config_missing(daemon->config);
+
+    for (char **sentence = missing; *sentence; sentence++)
+        g_warning("%s", *sentence);
+    if (daemon->config->emulator_binaries)
+        inv_emulators_set_binaries(daemon->emulators, (const char *const *)daemon->config->emulator_binaries);
+}
+
 InvDaemon *
 inv_daemon_new(InvPaths *paths, InvConfig *config, GError **error)
 {
@@ -155,6 +166,7 @@ inv_daemon_new(InvPaths *paths, InvConfig *config, GError **error)
     daemon->cache = inv_cache_open(cache);
     daemon->emulators =
         inv_emulators_new(daemon->io, daemon->cache, (const char *const *)config->emulator_folders, paths->runtime);
+    set_binaries(daemon);
     daemon->answers = inv_answer_cache_new(ANSWERS_BYTES);
     daemon->cpu_subjects = inv_cpu_subjects_new();
     if (!inv_adopt_load(daemon, error))

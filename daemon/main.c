@@ -223,6 +223,19 @@ fail(const GError *error, int status)
     return status;
 }
 
+static int
+check_config(const char *path, const InvConfig *config)
+{
+    g_auto(GStrv) missing = inv_config_missing(config);
+
+    for (char **sentence = missing; *sentence; sentence++)
+        fprintf(stderr, "invard: %s: %s\n", path, *sentence);
+    if (*missing)
+        return EXIT_CONFIG;
+    printf("%s: correct\n", path);
+    return EXIT_SUCCESS;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -245,10 +258,8 @@ main(int argc, char **argv)
     config = load_config(&options, paths, &error);
     if (!config)
         return fail(error, EXIT_CONFIG);
-    if (options.check_config) {
-        printf("%s: correct\n", options.config ? options.config : paths->config_file);
-        return EXIT_SUCCESS;
-    }
+    if (options.check_config)
+        return check_config(options.config ? options.config : paths->config_file, config);
     if (options.daemonize)
         ready = go_to_background();
     inv_log_init(config->log_level);

@@ -171,3 +171,24 @@ inv_answers_ask(InvAnswers *answers, const char *name, const char *key, guint de
     g_mutex_unlock(&answers->lock);
     return result;
 }
+
+InvAnswerState
+inv_answers_peek(InvAnswers *answers, const char *name, const char *key, gpointer *value, GError **error)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&answers->lock);
+    const Answer *answer = g_hash_table_lookup(answers->table, name);
+
+    if (!answer || g_strcmp0(answer->key, key) != 0)
+        return INV_ANSWER_NONE;
+    if (answer->busy)
+        return INV_ANSWER_BUSY;
+    if (answer->value) {
+        *value = answers->copy(answer->value);
+        return INV_ANSWER_VALUE;
+    }
+    /* What would be asked again for anybody is as good as never asked. */
+    if (!is_settled(answer, 0))
+        return INV_ANSWER_NONE;
+    g_propagate_error(error, g_error_copy(answer->error));
+    return INV_ANSWER_ERROR;
+}

@@ -28,6 +28,13 @@ typedef gpointer (*InvAnswerGet)(gpointer user_data, gint64 end, GError **error)
 gpointer inv_answers_ask(InvAnswers *answers, const char *name, const char *key, guint deadline_ms, InvAnswerGet get,
                          gpointer user_data, GError **error);
 
+/*
+ * What there is without getting it. *@value: a copy, with INV_ANSWER_VALUE; @error is set with
+ * INV_ANSWER_ERROR, whatever the deadline that it came of.
+ */
+typedef enum { INV_ANSWER_NONE, INV_ANSWER_BUSY, INV_ANSWER_VALUE, INV_ANSWER_ERROR } InvAnswerState;
+InvAnswerState inv_answers_peek(InvAnswers *answers, const char *name, const char *key, gpointer *value, GError **error);
+
 /* Forgets the answer under @name, or (NULL) all. One that is being got still goes to who waits for it. */
 void inv_answers_forget(InvAnswers *answers, const char *name);
 

@@ -24,7 +24,47 @@ InvEmulators *inv_emulators_new(InvIoThread *io, InvCache *cache, const char *co
 void inv_emulators_free(InvEmulators *emulators);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvEmulators, inv_emulators_free)
 
-/* The paths of all qemu-system-* binaries found, sorted; owned by the caller. Probes nothing. */
+/*
+ * Binaries beside those in the folders, by absolute path, NULL-terminated and copied; before the
+ * first question. One that is not there is listed all the same, and asked for has its own message.
+ */
+void inv_emulators_set_binaries(InvEmulators *emulators, const char *const *binaries);
+
+typedef enum {
+    INV_EMULATOR_UNKNOWN, /* never asked, or not to the end */
+    INV_EMULATOR_PROBING,
+    INV_EMULATOR_KNOWN,
+    INV_EMULATOR_FAILED,
+    INV_EMULATOR_CHANGED, /* what its answers depend on is not what it was */
+    INV_EMULATOR_GONE,    /* the file was removed */
+} InvEmulatorState;
+const char *inv_emulator_state_to_string(InvEmulatorState state);
+
+/* What became of an emulator, or of one of its tables. All borrowed for the time of the call. */
+typedef struct {
+    const char *path;    /* "": this host, and with it whatever depends on it */
+    const char *subject; /* "": what the binary is; "kvm pc-q35-7.2 definitions": a table of a machine type; else what changed */
+    InvEmulatorState state;
+    const char *reason;  /* of FAILED, CHANGED and GONE, else "" */
+    guint ms;            /* of KNOWN and FAILED: how long QEMU was asked */
+    gint64 begun;
+} InvEmulatorChange;
+
+/* Called from any thread that probes, without a lock; before the first question. Every change is logged too. */
+typedef void (*InvEmulatorNews)(const InvEmulatorChange *change, gpointer user_data);
+void inv_emulators_set_news(InvEmulators *emulators, InvEmulatorNews news, gpointer user_data);
+/* For who finds out: tells all that want to hear. */
+void inv_emulators_tell(InvEmulators *emulators, const InvEmulatorChange *change);
+
+/*
+ * What is known of the emulator at @path (absolute) without asking any QEMU: UNKNOWN and PROBING;
+ * KNOWN with *@emulator, a new reference; FAILED with @error.
+ */
+InvEmulatorState inv_emulators_peek(InvEmulators *emulators, const char *path, InvEmulator **emulator, GError **error);
+/* Whether a table is in the cache, so that inv_emulator_cpu_facts() starts no QEMU. @machine is canonical. */
+gboolean inv_emulator_has_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, gboolean expansions);
+
+/* The paths of all qemu-system-* binaries found, and of those set, sorted; owned by the caller. Probes nothing. */
 char **inv_emulators_list(InvEmulators *emulators);
 
 /*
@@ -34,7 +74,7 @@ char **inv_emulators_list(InvEmulators *emulators);
  */
 InvEmulator *inv_emulators_get(InvEmulators *emulators, const char *path, const char *arch, guint deadline_ms, GError **error);
 
-/* Probes all that are found, several at once; a failed one is logged and remembered with its error. Of InvEmulator, owned. */
+/* Probes all that are found, several at once; a failed one is remembered with its error. Of InvEmulator, owned. */
 GPtrArray *inv_emulators_probe_all(InvEmulators *emulators, guint deadline_ms);
 
 /*
@@ -49,6 +89,12 @@ void inv_emulators_refresh(InvEmulators *emulators, const char *path);
  * all emulators the files are the caller's to watch.
  */
 void inv_emulators_watch(InvEmulators *emulators, const char *path, InvFreshness *freshness);
+/*
+ * What an answer about the binary at @path depends on as far as files show it: itself, QEMU's
+ * modules, and for a failure the libraries that it may have lacked. Owned by the caller; NULL and
+ * the reason when it is no file that could be run.
+ */
+char *inv_emulators_fingerprint(const char *path, GError **error);
 /* Raised by each inv_emulators_refresh(): answers of before are no longer to be given. */
 guint inv_emulators_generation(InvEmulators *emulators);
 

@@ -6,7 +6,6 @@
 #include "util/error.h"
 
 #include <string.h>
-#include <sys/utsname.h>
 
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -86,24 +85,31 @@ inv_emulator_unref(InvEmulator *emulator)
     g_free(emulator);
 }
 
+/*
+ * What QEMU answers under TCG depends on nothing but the program; under KVM on the processor, its
+ * microcode, the kernel and the parameters of its modules too.
+ */
+char *
+inv_emulator_key_of(const char *state, InvVirtType accelerator)
+{
+    g_autofree char *cpu = NULL;
+    g_autofree char *kvm = NULL;
+
+    switch (accelerator) {
+    case INV_VIRT_QEMU:
+        break;
+    case INV_VIRT_KVM:
+        cpu = inv_host_cpu_fingerprint();
+        kvm = inv_kvm_fingerprint();
+        return g_strdup_printf("format %d of " PACKAGE_STRING ", %s, %s, %s", CACHE_FORMAT, state, cpu, kvm);
+    }
+    return g_strdup_printf("format %d of " PACKAGE_STRING ", %s, tcg", CACHE_FORMAT, state);
+}
+
 char *
 inv_emulator_key(const InvEmulator *emulator, InvVirtType accelerator)
 {
-    g_autofree char *cpu = inv_host_cpu_fingerprint();
-    g_autofree char *accelerated = NULL;
-    struct utsname kernel;
-
-    if (uname(&kernel) < 0)
-        memset(&kernel, 0, sizeof(kernel));
-    switch (accelerator) {
-    case INV_VIRT_QEMU:
-        accelerated = g_strdup_printf("tcg kernel %s", kernel.release);
-        break;
-    case INV_VIRT_KVM:
-        accelerated = inv_kvm_fingerprint();
-        break;
-    }
-    return g_strdup_printf("format %d of " PACKAGE_STRING ", %s, %s, %s", CACHE_FORMAT, emulator->state, cpu, accelerated);
+    return inv_emulator_key_of(emulator->state, accelerator);
 }
 
 InvJson *
@@ -114,8 +120,6 @@ inv_emulator_cached(InvEmulator *emulator, const char *what, const char *key)
     g_autoptr(GError) error = NULL;
     InvJson *json;
 
-    if (emulator->distrust_cache)
-        return NULL;
     text = inv_cache_get(emulator->emulators->cache, subject, key);
     if (!text)
         return NULL;
@@ -351,30 +355,36 @@ start_on_none(InvEmulators *emulators, const char *path, gint64 end, GError **er
     return process;
 }
 
+static gboolean
+ask_and_fill(InvEmulator *emulator, const char *key, gint64 end, GError **error)
+{
+    g_autoptr(InvProbeProcess) process = start_on_none(emulator->emulators, emulator->path, end, error);
+    g_autoptr(InvJson) json = process ? ask(process, end, error) : NULL;
+
+    if (!json || !fill(emulator, json, error))
+        return FALSE;
+    inv_emulator_cache(emulator, INV_EMULATOR_BASIC, key, json);
+    return TRUE;
+}
+
 InvEmulator *
 inv_emulator_probe(InvEmulators *emulators, const char *path, const char *state, gint64 end, GError **error)
 {
     g_autoptr(InvEmulator) emulator = emulator_new(emulators, path, state);
     g_autofree char *key = inv_emulator_key(emulator, INV_VIRT_QEMU);
-    g_autoptr(InvJson) json = NULL;
-    g_autoptr(InvProbeProcess) process = NULL;
+    g_autoptr(InvJson) json = inv_emulator_cached(emulator, INV_EMULATOR_BASIC, key);
+    g_autoptr(GError) failure = NULL;
+    InvEmulatorChange change;
 
-    g_mutex_lock(&emulators->lock);
-    emulator->distrust_cache = g_hash_table_contains(emulators->distrusted, path);
-    g_mutex_unlock(&emulators->lock);
-
-    json = inv_emulator_cached(emulator, "basic", key);
     if (json && fill(emulator, json, NULL))
         return g_steal_pointer(&emulator);
-    g_clear_pointer(&json, inv_json_free);
-
-    process = start_on_none(emulators, path, end, error);
-    if (!process)
+    change = inv_emulators_begin(emulators, path, "");
+    if (!ask_and_fill(emulator, key, end, &failure)) {
+        inv_emulators_end(emulators, &change, failure);
+        g_propagate_error(error, g_steal_pointer(&failure));
         return NULL;
-    json = ask(process, end, error);
-    if (!json || !fill(emulator, json, error))
-        return NULL;
-    inv_emulator_cache(emulator, "basic", key, json);
+    }
+    inv_emulators_end(emulators, &change, NULL);
     return g_steal_pointer(&emulator);
 }
 

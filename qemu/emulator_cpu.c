@@ -264,6 +264,30 @@ facts_from_json(const Question *question, const InvJson *json, GError **error)
     return g_steal_pointer(&facts);
 }
 
+static char *
+facts_subject(InvVirtType accelerator, const char *machine, gboolean expansions)
+{
+    return g_strdup_printf("%s %s %s", inv_accelerator_name(accelerator), machine, expansions ? "expansions" : "definitions");
+}
+
+static gboolean
+has_facts(const InvEmulator *emulator, const char *subject, const char *key)
+{
+    g_autofree char *whole = g_strdup_printf("%s %s", emulator->path, subject);
+
+    return inv_cache_has(emulator->emulators->cache, whole, key);
+}
+
+gboolean
+inv_emulator_has_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, gboolean expansions)
+{
+    g_autofree char *key = inv_emulator_key(emulator, accelerator);
+    g_autofree char *exact = facts_subject(accelerator, machine, expansions);
+    g_autofree char *larger = facts_subject(accelerator, machine, TRUE);
+
+    return has_facts(emulator, exact, key) || has_facts(emulator, larger, key);
+}
+
 /* The answers with all expansions serve who asks for the definitions only. */
 static InvJson *
 cached_machine(const Question *question)
@@ -271,11 +295,31 @@ cached_machine(const Question *question)
     InvJson *json = inv_emulator_cached(question->emulator, question->subject, question->key);
 
     if (!json && !question->expansions) {
-        g_autofree char *larger = g_strdup_printf("%s %s expansions", inv_accelerator_name(question->accelerator), question->machine);
+        g_autofree char *larger = facts_subject(question->accelerator, question->machine, TRUE);
 
         json = inv_emulator_cached(question->emulator, larger, question->key);
     }
     return json;
+}
+
+static InvMachineFacts *
+ask_for_facts(const Question *question, gint64 end, GError **error)
+{
+    g_autoptr(InvProbeProcess) process = start(question, end, error);
+    g_autoptr(InvJson) json = NULL;
+    g_autoptr(InvMachineFacts) facts = NULL;
+
+    if (!process)
+        return NULL;
+    json = ask_machine(question, inv_probe_process_qmp(process), end, error);
+    if (!json) {
+        inv_probe_process_explain(process, error);
+        return NULL;
+    }
+    facts = facts_from_json(question, json, error);
+    if (facts)
+        inv_emulator_cache(question->emulator, question->subject, question->key, json);
+    return g_steal_pointer(&facts);
 }
 
 static gpointer
@@ -286,20 +330,16 @@ get_machine_facts(gpointer user_data, gint64 end, GError **error)
     g_autoptr(InvMachineFacts) facts = json ? facts_from_json(question, json, NULL) : NULL;
 
     if (!facts) {
-        g_autoptr(InvProbeProcess) process = start(question, end, error);
+        InvEmulators *emulators = question->emulator->emulators;
+        InvEmulatorChange change = inv_emulators_begin(emulators, question->emulator->path, question->subject);
+        g_autoptr(GError) failure = NULL;
 
-        g_clear_pointer(&json, inv_json_free);
-        if (!process)
-            return NULL;
-        json = ask_machine(question, inv_probe_process_qmp(process), end, error);
-        if (!json) {
-            inv_probe_process_explain(process, error);
+        facts = ask_for_facts(question, end, &failure);
+        inv_emulators_end(emulators, &change, failure);
+        if (!facts) {
+            g_propagate_error(error, g_steal_pointer(&failure));
             return NULL;
         }
-        facts = facts_from_json(question, json, error);
-        if (!facts)
-            return NULL;
-        inv_emulator_cache(question->emulator, question->subject, question->key, json);
     }
     g_mutex_lock(&question->emulator->lock);
     g_ptr_array_add(question->emulator->all_facts, facts);
@@ -326,15 +366,18 @@ inv_emulator_probed_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, co
 {
     Question question = { .emulator = emulator, .accelerator = accelerator, .machine = machine, .expansions = expansions };
     g_autofree char *key = inv_emulator_key(emulator, accelerator);
+    g_autofree char *cpu = inv_host_cpu_fingerprint();
+    /* The facts have this host's own processor beside QEMU's answers, which under TCG do not depend on it. */
+    g_autofree char *in_memory = g_strdup_printf("%s, %s", key, cpu);
     g_autofree char *subject = NULL;
     const InvMachineFacts *found;
 
     if (!prepare(&question, error))
         return FALSE;
-    subject = g_strdup_printf("%s %s %s", inv_accelerator_name(accelerator), question.machine, expansions ? "expansions" : "definitions");
+    subject = facts_subject(accelerator, question.machine, expansions);
     question.subject = subject;
     question.key = key;
-    found = inv_answers_ask(emulator->machine_facts, subject, key, deadline_ms, get_machine_facts, &question, error);
+    found = inv_answers_ask(emulator->machine_facts, subject, in_memory, deadline_ms, get_machine_facts, &question, error);
     if (!found) {
         g_prefix_error(error, "machine type %s under %s: ", question.machine, inv_accelerator_name(accelerator));
         return FALSE;

@@ -16,6 +16,9 @@ struct InvEmulators {
     InvIoThread *io; /* borrowed, like the cache */
     InvCache *cache;
     char **search;
+    char **binaries;        /* or NULL; set before the first question, as the next two */
+    InvEmulatorNews news;   /* or NULL */
+    gpointer news_data;
     InvAnswers *emulators;  /* path → InvEmulator */
     InvFeatureNames *names;
     gint generation;        /* atomic */
@@ -23,7 +26,6 @@ struct InvEmulators {
     GHashTable *maps;       /* arch → InvCpuMap; guarded by lock */
     GHashTable *models;     /* arch → InvCpuModels, or NULL where they cannot be read; guarded by lock */
     GHashTable *limits;     /* arch → InvCpuLimits, or NULL where they cannot be read; guarded by lock */
-    GHashTable *distrusted; /* set of paths whose cached texts are not to be used; guarded by lock */
 };
 
 struct InvEmulator {
@@ -32,7 +34,6 @@ struct InvEmulator {
     InvEmulators *emulators; /* borrowed */
     char *path;
     char *state;             /* of the binary: what every answer depends on */
-    gboolean distrust_cache; /* refreshed: ask QEMU, whatever the cache says */
     char *arch;
     guint major, minor, micro;
     char *version_text, *package;
@@ -62,7 +63,7 @@ typedef struct {
 
 void inv_machine_facts_free(InvMachineFacts *facts);
 
-/* Probes the binary with one process on machine "none". @state as in InvEmulator. emulator_basic.c */
+/* What the cache has of the binary, or one process on machine "none". @state as in InvEmulator. emulator_basic.c */
 InvEmulator *inv_emulator_probe(InvEmulators *emulators, const char *path, const char *state, gint64 end, GError **error);
 
 /* QEMU's word for -accel. */
@@ -76,6 +77,14 @@ const InvCpuLimits *inv_emulators_limits(InvEmulators *emulators, const char *ar
 
 /* The key under which answers for @accelerator are cached; INV_VIRT_QEMU for what no accelerator has a part in. */
 char *inv_emulator_key(const InvEmulator *emulator, InvVirtType accelerator);
+/* The same of a binary in @state that is not probed yet. */
+char *inv_emulator_key_of(const char *state, InvVirtType accelerator);
+/* What the cache's subjects of this binary's basic answers are called. */
+#define INV_EMULATOR_BASIC "basic"
+
+/* A question to QEMU begins; then its end, with NULL or why there is no answer. progress.c */
+InvEmulatorChange inv_emulators_begin(InvEmulators *emulators, const char *path, const char *subject);
+void inv_emulators_end(InvEmulators *emulators, const InvEmulatorChange *begun, const GError *error);
 
 /* A text of the cache as JSON, or NULL: absent, not to be trusted, or damaged. */
 InvJson *inv_emulator_cached(InvEmulator *emulator, const char *what, const char *key);

@@ -14,8 +14,8 @@
 #define EMULATOR_PREFIX "qemu-system-"
 /* Red Hat's name of the one for the host's own architecture. */
 #define NATIVE_EMULATOR "qemu-kvm"
-/* Each probe keeps one processor busy. */
-#define MAX_PROBES_AT_ONCE 8u
+/* More than the probes that run at once, so that some that hang leave the others theirs. */
+#define THREADS 16
 
 static char **
 default_search(void)
@@ -54,7 +54,6 @@ inv_emulators_new(InvIoThread *io, InvCache *cache, const char *const *search, c
     emulators->maps = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)inv_cpu_map_free);
     emulators->models = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)inv_cpu_models_free);
     emulators->limits = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)inv_cpu_limits_free);
-    emulators->distrusted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_mutex_init(&emulators->lock);
     return emulators;
 }
@@ -65,14 +64,21 @@ inv_emulators_free(InvEmulators *emulators)
     if (!emulators)
         return;
     inv_answers_free(emulators->emulators);
-    g_hash_table_unref(emulators->distrusted);
     g_hash_table_unref(emulators->maps);
     g_hash_table_unref(emulators->models);
     g_hash_table_unref(emulators->limits);
     inv_feature_names_free(emulators->names);
     g_mutex_clear(&emulators->lock);
     g_strfreev(emulators->search);
+    g_strfreev(emulators->binaries);
     g_free(emulators);
+}
+
+void
+inv_emulators_set_binaries(InvEmulators *emulators, const char *const *binaries)
+{
+    g_strfreev(emulators->binaries);
+    emulators->binaries = g_strdupv((char **)binaries);
 }
 
 InvFeatureNames *
@@ -170,6 +176,10 @@ inv_emulators_list(InvEmulators *emulators)
 
     for (char **folder = emulators->search; *folder; folder++)
         list_folder(*folder, seen, paths);
+    for (char **binary = emulators->binaries; binary && *binary; binary++) {
+        if (!g_ptr_array_find_with_equal_func(paths, *binary, g_str_equal, NULL))
+            g_ptr_array_add(paths, g_strdup(*binary));
+    }
     g_ptr_array_sort(paths, compare_paths);
     g_ptr_array_add(paths, NULL);
     return (char **)g_ptr_array_steal(paths, NULL);
@@ -218,10 +228,61 @@ check_is_program(const char *path, GError **error)
     return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' is no program, neither an ELF file nor a script", path);
 }
 
-/* The state of the file, without its content: what costs one stat() only. */
+/* "x86_64-linux-gnu": Debian's folder of libraries for the host's programs. Owned by the caller. */
+static char *
+multiarch_folder(void)
+{
+    static const char *const others[][2] = { { "i686", "i386" }, { "ppc64le", "powerpc64le" } };
+    struct utsname host;
+    const char *name = host.machine;
+
+    if (uname(&host) < 0)
+        return NULL;
+    for (guint i = 0; i < G_N_ELEMENTS(others); i++) {
+        if (strcmp(host.machine, others[i][0]) == 0)
+            name = others[i][1];
+    }
+    return g_strconcat(name, "-linux-gnu", NULL);
+}
+
+/* Where QEMU's builds keep what they load at run time (accelerators, displays, devices), whether there is such a folder or not. */
+static char **
+module_folders(const char *path)
+{
+    g_autofree char *folder = g_path_get_dirname(path);
+    g_autofree char *prefix = g_path_get_dirname(folder);
+    g_autofree char *multiarch = multiarch_folder();
+    g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
+    const char *const names[] = { "lib64/qemu", "lib/qemu", NULL };
+
+    for (const char *const *name = names; *name; name++) {
+        g_autofree char *modules = g_build_filename(prefix, *name, NULL);
+
+        g_strv_builder_add(builder, modules);
+    }
+    if (multiarch) {
+        g_autofree char *modules = g_build_filename(prefix, "lib", multiarch, "qemu", NULL);
+
+        g_strv_builder_add(builder, modules);
+    }
+    return g_strv_builder_end(builder);
+}
+
+static void
+append_change(GString *text, const char *what, const char *path)
+{
+    struct stat info;
+
+    if (stat(path, &info) == 0)
+        g_string_append_printf(text, ", %s %jd.%09ld", what, (intmax_t)info.st_mtim.tv_sec, info.st_mtim.tv_nsec);
+}
+
+/* The state of the file, without its content: what costs a few stat() only. */
 static char *
 stat_state(const char *path, GError **error)
 {
+    g_autoptr(GString) text = g_string_new(NULL);
+    g_auto(GStrv) modules = NULL;
     struct stat info;
 
     if (!g_path_is_absolute(path))
@@ -235,13 +296,37 @@ stat_state(const char *path, GError **error)
     }
     if (S_ISDIR(info.st_mode))
         return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' is a folder", path), NULL;
+    if (S_ISCHR(info.st_mode) || S_ISBLK(info.st_mode))
+        return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' is a device", path), NULL;
     if (!S_ISREG(info.st_mode))
         return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' is not a regular file", path), NULL;
     if (access(path, X_OK) < 0)
         return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' is not executable for the user that runs the daemon", path), NULL;
-    return g_strdup_printf("size %jd, changed %jd.%09ld and %jd.%09ld, file %ju:%ju", (intmax_t)info.st_size,
+    g_string_append_printf(text, "size %jd, changed %jd.%09ld and %jd.%09ld, file %ju:%ju", (intmax_t)info.st_size,
                            (intmax_t)info.st_mtim.tv_sec, info.st_mtim.tv_nsec, (intmax_t)info.st_ctim.tv_sec,
                            info.st_ctim.tv_nsec, (uintmax_t)info.st_dev, (uintmax_t)info.st_ino);
+    modules = module_folders(path);
+    for (char **folder = modules; *folder; folder++)
+        append_change(text, "modules", *folder);
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+/* What is remembered in memory, failures above all, may have come of a library that was not there. */
+static char *
+with_libraries(const char *state)
+{
+    g_autoptr(GString) text = g_string_new(state);
+
+    append_change(text, "libraries", "/etc/ld.so.cache");
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+char *
+inv_emulators_fingerprint(const char *path, GError **error)
+{
+    g_autofree char *state = stat_state(path, error);
+
+    return state ? with_libraries(state) : NULL;
 }
 
 typedef struct {
@@ -250,18 +335,66 @@ typedef struct {
     const char *state;
 } Wanted;
 
+/* What the cache's texts depend on. */
+static char *
+whole_state(const char *path, const char *state)
+{
+    g_autofree char *build_id = inv_build_id_read(path);
+
+    return g_strdup_printf("%s, build %s", state, build_id ? build_id : "without id");
+}
+
 static gpointer
 probe(gpointer user_data, gint64 end, GError **error)
 {
     const Wanted *wanted = user_data;
-    g_autofree char *build_id = NULL;
     g_autofree char *state = NULL;
 
     if (!check_is_program(wanted->path, error))
         return NULL;
-    build_id = inv_build_id_read(wanted->path);
-    state = g_strdup_printf("%s, build %s", wanted->state, build_id ? build_id : "without id");
+    state = whole_state(wanted->path, wanted->state);
     return inv_emulator_probe(wanted->emulators, wanted->path, state, end, error);
+}
+
+static InvEmulator *
+get_in_state(InvEmulators *emulators, const char *path, const char *state, guint deadline_ms, GError **error)
+{
+    g_autofree char *key = with_libraries(state);
+    Wanted wanted = { .emulators = emulators, .path = path, .state = state };
+
+    return inv_answers_ask(emulators->emulators, path, key, deadline_ms, probe, &wanted, error);
+}
+
+InvEmulatorState
+inv_emulators_peek(InvEmulators *emulators, const char *path, InvEmulator **emulator, GError **error)
+{
+    /* The cache answers at once; when it is damaged, QEMU is asked after all, in a short time or not at all. */
+    const guint from_cache_ms = 1000;
+    g_autofree char *state = stat_state(path, error);
+    g_autofree char *in_memory = state ? with_libraries(state) : NULL;
+    g_autofree char *whole = NULL, *subject = NULL, *key = NULL;
+    gpointer value = NULL;
+
+    if (!state)
+        return INV_EMULATOR_FAILED;
+    switch (inv_answers_peek(emulators->emulators, path, in_memory, &value, error)) {
+    case INV_ANSWER_NONE:
+        break;
+    case INV_ANSWER_BUSY:
+        return INV_EMULATOR_PROBING;
+    case INV_ANSWER_VALUE:
+        *emulator = value;
+        return INV_EMULATOR_KNOWN;
+    case INV_ANSWER_ERROR:
+        return INV_EMULATOR_FAILED;
+    }
+    whole = whole_state(path, state);
+    subject = g_strdup_printf("%s " INV_EMULATOR_BASIC, path);
+    key = inv_emulator_key_of(whole, INV_VIRT_QEMU);
+    if (!inv_cache_has(emulators->cache, subject, key))
+        return INV_EMULATOR_UNKNOWN;
+    *emulator = get_in_state(emulators, path, state, from_cache_ms, error);
+    return *emulator ? INV_EMULATOR_KNOWN : INV_EMULATOR_FAILED;
 }
 
 static gboolean
@@ -271,28 +404,52 @@ serves_arch(const InvEmulator *emulator, const char *arch)
         strcmp(target_of_arch(emulator->arch), target_of_arch(arch)) == 0;
 }
 
+/* By what it is: the binaries that were set have any name. NULL when none of them is for @arch. */
+static InvEmulator *
+find_binary_for_arch(InvEmulators *emulators, const char *arch, guint deadline_ms)
+{
+    for (char **binary = emulators->binaries; binary && *binary; binary++) {
+        g_autoptr(InvEmulator) emulator = inv_emulators_get(emulators, *binary, arch, deadline_ms, NULL);
+
+        if (emulator)
+            return g_steal_pointer(&emulator);
+    }
+    return NULL;
+}
+
+static InvEmulator *
+get_for_arch(InvEmulators *emulators, const char *asked, guint deadline_ms, GError **error)
+{
+    g_autofree char *path = NULL;
+    g_autoptr(GError) failure = NULL;
+    InvEmulator *emulator;
+    struct utsname host;
+    const char *arch;
+
+    if (uname(&host) < 0)
+        return inv_error_set_errno(error, errno, "cannot tell the architecture of this host"), NULL;
+    arch = asked ? asked : host.machine;
+    path = find_for_arch(emulators, arch, host.machine, &failure);
+    if (path)
+        return inv_emulators_get(emulators, path, asked, deadline_ms, error);
+    emulator = find_binary_for_arch(emulators, arch, deadline_ms);
+    if (!emulator)
+        g_propagate_error(error, g_steal_pointer(&failure));
+    return emulator;
+}
+
 InvEmulator *
 inv_emulators_get(InvEmulators *emulators, const char *path, const char *arch, guint deadline_ms, GError **error)
 {
-    g_autofree char *found = NULL;
     g_autofree char *state = NULL;
     g_autoptr(InvEmulator) emulator = NULL;
-    struct utsname host;
-    Wanted wanted;
 
-    if (!path) {
-        if (uname(&host) < 0)
-            return inv_error_set_errno(error, errno, "cannot tell the architecture of this host"), NULL;
-        found = find_for_arch(emulators, arch ? arch : host.machine, host.machine, error);
-        if (!found)
-            return NULL;
-        path = found;
-    }
+    if (!path)
+        return get_for_arch(emulators, arch, deadline_ms, error);
     state = stat_state(path, error);
     if (!state)
         return NULL;
-    wanted = (Wanted){ .emulators = emulators, .path = path, .state = state };
-    emulator = inv_answers_ask(emulators->emulators, path, state, deadline_ms, probe, &wanted, error);
+    emulator = get_in_state(emulators, path, state, deadline_ms, error);
     if (emulator && arch && !serves_arch(emulator, arch)) {
         inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' is for %s, not for %s", path, emulator->arch, arch);
         return NULL;
@@ -305,12 +462,10 @@ inv_emulators_refresh(InvEmulators *emulators, const char *path)
 {
     g_auto(GStrv) all = path ? NULL : inv_emulators_list(emulators);
 
-    g_mutex_lock(&emulators->lock);
     if (path)
-        g_hash_table_add(emulators->distrusted, g_strdup(path));
+        inv_cache_forget(emulators->cache, path);
     for (char **each = all; each && *each; each++)
-        g_hash_table_add(emulators->distrusted, g_strdup(*each));
-    g_mutex_unlock(&emulators->lock);
+        inv_cache_forget(emulators->cache, *each);
     inv_answers_forget(emulators->emulators, path);
     g_atomic_int_inc(&emulators->generation);
 }
@@ -325,11 +480,17 @@ void
 inv_emulators_watch(InvEmulators *emulators, const char *path, InvFreshness *freshness)
 {
     if (path) {
+        g_auto(GStrv) modules = module_folders(path);
+
         inv_freshness_watch(freshness, path);
+        for (char **folder = modules; *folder; folder++)
+            inv_freshness_watch(freshness, *folder);
         return;
     }
     for (char **folder = emulators->search; *folder; folder++)
         inv_freshness_watch(freshness, *folder);
+    for (char **binary = emulators->binaries; binary && *binary; binary++)
+        inv_freshness_watch(freshness, *binary);
 }
 
 typedef struct {
@@ -344,13 +505,10 @@ probe_one(gpointer data, gpointer user_data)
 {
     ProbeAll *all = user_data;
     const char *path = data;
-    g_autoptr(GError) error = NULL;
-    InvEmulator *emulator = inv_emulators_get(all->emulators, path, NULL, all->deadline_ms, &error);
+    InvEmulator *emulator = inv_emulators_get(all->emulators, path, NULL, all->deadline_ms, NULL);
 
-    if (!emulator) {
-        g_message("no use can be made of '%s': %s", path, error->message);
+    if (!emulator)
         return;
-    }
     g_mutex_lock(&all->lock);
     g_ptr_array_add(all->found, emulator);
     g_mutex_unlock(&all->lock);
@@ -371,7 +529,7 @@ inv_emulators_probe_all(InvEmulators *emulators, guint deadline_ms)
 
     all.found = g_ptr_array_new_with_free_func((GDestroyNotify)inv_emulator_unref);
     g_mutex_init(&all.lock);
-    pool = g_thread_pool_new(probe_one, &all, (int)CLAMP(g_get_num_processors(), 1, MAX_PROBES_AT_ONCE), FALSE, NULL);
+    pool = g_thread_pool_new(probe_one, &all, THREADS, FALSE, NULL);
     for (char **path = paths; *path; path++)
         g_thread_pool_push(pool, *path, NULL);
     g_thread_pool_free(pool, FALSE, TRUE);

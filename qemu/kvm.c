@@ -5,6 +5,7 @@
 #include "config.h"
 #endif
 
+#include "qemu/host_root.h"
 #include "util/fd.h"
 
 #include <errno.h>
@@ -13,7 +14,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #define KVM_DEVICE "/dev/kvm"
@@ -158,15 +158,17 @@ inv_kvm_state_of(const char *path, char **reason)
 InvKvmState
 inv_kvm_state(char **reason)
 {
+    g_autofree char *device = inv_root_path(KVM_DEVICE);
+
 #ifdef INV_FAULT_POINTS
     /* Tests of what is decided on a host with KVM, with a QEMU that only plays its part. */
-    if (g_getenv("INVAR_ASSUME_KVM")) {
+    if (g_getenv("INVAR_ASSUME_KVM") && (!inv_root_is_elsewhere() || access(device, R_OK | W_OK) == 0)) {
         if (reason)
             *reason = g_strdup("a test has it so");
         return INV_KVM_WORKS;
     }
 #endif
-    return inv_kvm_state_of(KVM_DEVICE, reason);
+    return inv_kvm_state_of(device, reason);
 }
 
 const char *
@@ -195,7 +197,8 @@ compare_names(gconstpointer a, gconstpointer b)
 static void
 add_parameters(GPtrArray *words, const char *module)
 {
-    g_autofree char *folder = g_strdup_printf("/sys/module/%s/parameters", module);
+    g_autofree char *modules = inv_root_path(MODULES);
+    g_autofree char *folder = g_build_filename(modules, module, "parameters", NULL);
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     const char *entry;
@@ -219,7 +222,8 @@ add_parameters(GPtrArray *words, const char *module)
 static GPtrArray *
 list_modules(void)
 {
-    g_autoptr(GDir) dir = g_dir_open(MODULES, 0, NULL);
+    g_autofree char *modules = inv_root_path(MODULES);
+    g_autoptr(GDir) dir = g_dir_open(modules, 0, NULL);
     GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
     const char *entry;
 
@@ -246,7 +250,8 @@ inv_kvm_parameters(void)
 static void
 watch_module(InvFreshness *freshness, const char *module)
 {
-    g_autofree char *loaded = g_build_filename(MODULES, module, NULL);
+    g_autofree char *modules = inv_root_path(MODULES);
+    g_autofree char *loaded = g_build_filename(modules, module, NULL);
     g_autofree char *folder = g_build_filename(loaded, "parameters", NULL);
     g_autoptr(GDir) dir = g_dir_open(folder, 0, NULL);
     const char *entry;
@@ -265,14 +270,18 @@ watch_module(InvFreshness *freshness, const char *module)
 void
 inv_kvm_watch(InvFreshness *freshness, gboolean kvm)
 {
-    if (access(MICROCODE_VERSION, F_OK) == 0)
-        inv_freshness_watch_text(freshness, MICROCODE_VERSION);
+    g_autofree char *microcode = inv_root_path(MICROCODE_VERSION);
+
+    if (access(microcode, F_OK) == 0)
+        inv_freshness_watch_text(freshness, microcode);
     if (kvm) {
+        g_autofree char *device = inv_root_path(KVM_DEVICE);
+        g_autofree char *folder = inv_root_path(MODULES);
         g_autoptr(GPtrArray) modules = NULL;
 
-        inv_freshness_watch(freshness, KVM_DEVICE);
+        inv_freshness_watch(freshness, device);
         /* Its count of links tells that a module came or went. */
-        inv_freshness_watch(freshness, MODULES);
+        inv_freshness_watch(freshness, folder);
         modules = list_modules();
         for (guint i = 0; i < modules->len; i++)
             watch_module(freshness, g_ptr_array_index(modules, i));
@@ -285,18 +294,17 @@ make_kvm_fingerprint(void)
     g_auto(GStrv) words = inv_kvm_parameters();
     g_autofree char *parameters = g_strjoinv(" ", words);
     g_autofree char *hash = g_compute_checksum_for_string(G_CHECKSUM_SHA256, parameters, -1);
-    struct utsname kernel;
+    g_autofree char *release = inv_root_kernel_release();
 
-    if (uname(&kernel) < 0)
-        memset(&kernel, 0, sizeof(kernel));
-    return g_strdup_printf("kvm %s kernel %s parameters %.16s", inv_kvm_state_to_string(inv_kvm_state(NULL)), kernel.release, hash);
+    return g_strdup_printf("kvm %s kernel %s parameters %.16s", inv_kvm_state_to_string(inv_kvm_state(NULL)), release, hash);
 }
 
 /* The first processor's lines: /proc/cpuinfo of a large host is slow to read whole, and the others repeat them. */
 static char *
 read_first_processor(void)
 {
-    inv_autofd int fd = open("/proc/cpuinfo", O_RDONLY | O_CLOEXEC);
+    g_autofree char *path = inv_root_path("/proc/cpuinfo");
+    inv_autofd int fd = open(path, O_RDONLY | O_CLOEXEC);
     g_autofree char *text = g_malloc0(CPUINFO_LIMIT + 1);
     gsize length = 0;
     char *end = NULL;

@@ -248,6 +248,30 @@ inv_cache_get(InvCache *cache, const char *subject, const char *key)
 }
 
 static gboolean
+has_locked(InvCache *cache, const char *subject, const char *key, GError **error)
+{
+    inv_autoreset sqlite3_stmt *row =
+        inv_database_query(cache->database, error, "SELECT 1 FROM entry WHERE subject = ? AND key = ?", "ss", subject, key);
+
+    return row && inv_database_step(cache->database, row, error) == INV_STEP_ROW;
+}
+
+gboolean
+inv_cache_has(InvCache *cache, const char *subject, const char *key)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&cache->lock);
+    g_autoptr(GError) error = NULL;
+    gboolean has;
+
+    if (!cache->database)
+        return FALSE;
+    has = has_locked(cache, subject, key, &error);
+    if (error)
+        recover_locked(cache, error);
+    return has;
+}
+
+static gboolean
 put_locked(InvCache *cache, const char *subject, const char *key, const char *text, GError **error)
 {
     return inv_database_run(cache->database, error,
@@ -275,4 +299,17 @@ inv_cache_put(InvCache *cache, const char *subject, const char *key, const char 
     /* What is left may be a fresh file or memory: the answer in hand still belongs there. */
     if (cache->database)
         put_locked(cache, subject, key, text, NULL);
+}
+
+void
+inv_cache_forget(InvCache *cache, const char *first_word)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&cache->lock);
+    g_autoptr(GError) error = NULL;
+
+    /* '!' is the character behind the space. */
+    if (cache->database && !inv_database_run(cache->database, &error,
+                                             "DELETE FROM entry WHERE subject = ?1 OR (subject > ?1 || ' ' AND subject < ?1 || '!')",
+                                             "s", first_word))
+        recover_locked(cache, error);
 }

@@ -23,6 +23,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvCache, inv_cache_close)
  * NULL when there is none; the caller owns the text.
  */
 char *inv_cache_get(InvCache *cache, const char *subject, const char *key);
+/* Whether inv_cache_get() would look at a text: nothing is read of it. */
+gboolean inv_cache_has(InvCache *cache, const char *subject, const char *key);
+/* Deletes the texts of all subjects that are @first_word or begin with it and a space. */
+void inv_cache_forget(InvCache *cache, const char *first_word);
 void inv_cache_put(InvCache *cache, const char *subject, const char *key, const char *text);
 
 G_END_DECLS

@@ -29,6 +29,7 @@ static const ConfigCase cases[] = {
     { .name = "wrong word", .text = "[cpu]\ndefault_check=lax\n", .message = "neither 'strict' nor 'relaxed'" },
     { .name = "wrong level", .text = "[daemon]\nlog_level=loud\n", .message = "log_level=loud" },
     { .name = "relative folder", .text = "[emulators]\nfolders=bin\n", .message = "'bin' is not an absolute path" },
+    { .name = "relative binary", .text = "[emulators]\nbinaries=/usr/bin/env:qemu\n", .message = "binaries: 'qemu' is not an absolute path" },
     { .name = "no key file at all", .text = "max_clients 7\n", .message = "invard.conf" },
 };
 
@@ -115,17 +116,34 @@ the_documented_file_is_correct(void **state)
     assert_non_null(config);
 }
 
+/* They are named, each with what is wrong with it, and keep nobody from serving. */
+static void
+missing_binaries_are_told(void **state)
+{
+    g_autofree char *text = g_strdup_printf("[emulators]\nbinaries=/nonexistent/qemu:%s:/bin/sh\n", folder);
+    g_auto(GStrv) missing = NULL;
+
+    assert_true(g_file_set_contents(path, text, -1, NULL));
+    config = inv_config_load(path, TRUE, &error);
+    assert_non_null(config);
+    missing = inv_config_missing(config);
+    assert_int_equal(g_strv_length(missing), 2);
+    assert_non_null(strstr(missing[0], "[emulators] binaries: the emulator '/nonexistent/qemu' does not exist"));
+    assert_non_null(strstr(missing[1], "is a folder"));
+}
+
 int
 main(void)
 {
-    struct CMUnitTest tests[G_N_ELEMENTS(cases) + 3] = {
+    struct CMUnitTest tests[G_N_ELEMENTS(cases) + 4] = {
+        cmocka_unit_test_setup_teardown(missing_binaries_are_told, setup, teardown),
         cmocka_unit_test_setup_teardown(values_are_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(an_absent_file_is_the_defaults, setup, teardown),
         cmocka_unit_test_setup_teardown(the_documented_file_is_correct, setup, teardown),
     };
 
     for (gsize i = 0; i < G_N_ELEMENTS(cases); i++) {
-        tests[3 + i] = (struct CMUnitTest){
+        tests[4 + i] = (struct CMUnitTest){
             .name = cases[i].name,
             .test_func = load,
             .setup_func = setup,
