@@ -50,9 +50,12 @@ this_kernel_offers_a_cpu(void **state)
 {
     const InvCpuidLeaf *basic, *extended;
 
-    g_autoptr(InvCpuidData) host = inv_cpuid_data_of_this_machine();
+    gboolean is_x86 = FALSE;
 
-    if (inv_kvm_state(NULL) != INV_KVM_WORKS || !host) {
+#if defined(__x86_64__) || defined(__i386__)
+    is_x86 = TRUE;
+#endif
+    if (inv_kvm_state(NULL) != INV_KVM_WORKS || !is_x86) {
         print_message("this_kernel_offers_a_cpu needs a KVM of x86 that works\n");
         skip();
     }
