@@ -182,7 +182,7 @@ typedef struct {
     const char *cost;      /* what a guest loses when it is disabled; NULL: not written down */
     const char *const *needs;     /* features without which QEMU switches it off */
     const char *const *needed_by; /* features that go with it when it is disabled */
-    const char *const *models;    /* versioned models of the dictionary that have it */
+    const char *const *models;    /* versioned models of the dictionary that have it; of vmx-*, that have it when vmx is on */
     const char *const *layers;    /* what is known of it without asking a host: sentences ("TCG sets it in every model", "no QEMU can give it") */
 } InvarCpuFeatureFacts;
 

@@ -121,16 +121,21 @@ tell_layers(Explained *explained, const InvCpuMapFeature *feature)
         add(explained, layers, "it follows the guest's topology, whatever the model says");
     if (feature->is_msr && feature->mask)
         add(explained, layers, "it stands in an MSR: a guest has it only where the kernel's KVM offers that MSR");
+    if (g_str_has_prefix(feature->name, "vmx-"))
+        add(explained, layers, "it comes along with vmx where a model has it, unless it is disabled");
     if (!feature->mask)
         add(explained, layers, "it is a name without a bit: nothing that a processor says shows it");
 }
 
+/* vmx-* are in no model by themselves: those count that have it as soon as vmx is on. */
 static void
 find_models(const InvDictionary *dictionary, Explained *explained)
 {
+    gboolean nested = g_str_has_prefix(explained->facts.name, "vmx-");
+
     for (guint i = 0; i < inv_cpu_models_size(dictionary->models); i++) {
         const InvCpuModelEntry *entry = inv_cpu_models_at(dictionary->models, i);
-        const InvFeatureSet *set = inv_cpu_decoder_model(dictionary->decoder, entry->name, FALSE);
+        const InvFeatureSet *set = inv_cpu_decoder_model(dictionary->decoder, entry->name, nested);
 
         if (set && inv_feature_set_has(set, explained->facts.name))
             g_ptr_array_add(explained->models, (gpointer)entry->name);

@@ -573,6 +573,8 @@ explanations_are_complete(void **state)
     assert_string_equal(facts->source, "MSR");
     assert_null(facts->reg);
     assert_non_null(facts->layers[0]);
+    assert_true(g_strv_contains(facts->models, "Skylake-Client-v1"));
+    assert_false(g_strv_contains(facts->models, "EPYC-v1"));
     assert_int_equal(invar_cpu_explain(context, NULL, "invtsc", &facts, NULL), INVAR_CPU_OK);
     assert_false(facts->migratable);
     assert_int_equal(invar_cpu_explain(context, NULL, "cmt", &facts, NULL), INVAR_CPU_OK);
