@@ -46,6 +46,13 @@ set_number(InvJson *json, const char *name, gint64 number)
     inv_json_object_set(json, name, number < 0 ? inv_json_new_null() : inv_json_new_int(number));
 }
 
+/* NULL and "": not known. */
+static void
+set_text(InvJson *json, const char *name, const char *text)
+{
+    inv_json_object_set(json, name, text && *text ? inv_json_new_string(text) : inv_json_new_null());
+}
+
 static InvJson *
 answer_json(int answer)
 {
@@ -64,9 +71,9 @@ feature_json(const invar_feature_layers *feature)
     inv_json_object_set(json, "available", answer_json(feature->available));
     inv_json_object_set_boolean(json, "migratable", feature->migratable != 0);
     inv_json_object_set(json, "layers", layers);
-    inv_json_object_set_string(json, "layer", feature->layer < 0 ? NULL : inv_view_layer(feature->layer));
-    inv_json_object_set_string(json, "reason", *feature->reason ? feature->reason : NULL);
-    inv_json_object_set_string(json, "remedy", *feature->remedy ? feature->remedy : NULL);
+    set_text(json, "layer", feature->layer < 0 ? NULL : inv_view_layer(feature->layer));
+    set_text(json, "reason", feature->reason);
+    set_text(json, "remedy", feature->remedy);
     return json;
 }
 
@@ -77,15 +84,15 @@ host_cpu_json(const invar_host_cpu_ret *ret, gboolean missing)
     InvJson *features = inv_json_new_array();
 
     inv_json_object_set_string(json, "arch", ret->arch);
-    inv_json_object_set_string(json, "vendor", *ret->vendor ? ret->vendor : NULL);
-    inv_json_object_set_string(json, "name", *ret->name ? ret->name : NULL);
+    set_text(json, "vendor", ret->vendor);
+    set_text(json, "name", ret->name);
     set_number(json, "family", ret->family);
     set_number(json, "model", ret->model_number);
     set_number(json, "stepping", ret->stepping);
     set_number(json, "microcode", ret->microcode);
     inv_json_object_set_string(json, "kernel", ret->kernel);
     inv_json_object_set_string(json, "kvm", ret->kvm);
-    inv_json_object_set_string(json, "kvm_reason", *ret->kvm_reason ? ret->kvm_reason : NULL);
+    set_text(json, "kvm_reason", ret->kvm_reason);
     inv_json_object_set_string(json, "emulator", ret->emulator);
     inv_json_object_set_string(json, "emulator_version", ret->emulator_version);
     inv_json_object_set_string(json, "machine", ret->machine);
@@ -130,44 +137,57 @@ append_padded(GString *out, const InvCli *cli, InvColour colour, const char *tex
     g_string_append_printf(out, "%s%*s", painted, (int)(width > own ? width - own : 0), "");
 }
 
-/* "a guest can have it", or the layer that says no, why, and what would help. */
-static char *
+/* Short, for a table of hundreds: why, and what would help, is told below it, once for all of which it is the same. */
+static const char *
 summary_of(const invar_feature_layers *feature)
 {
     if (feature->available < 0)
-        return g_strdup("not known");
-    if (feature->available)
-        return g_strdup(feature->migratable ? "can have it" : "can have it, and cannot migrate then");
-    return g_strdup_printf("%s: %s; %s", inv_view_layer(feature->layer), feature->reason, feature->remedy);
+        return "not known";
+    if (!feature->available)
+        return inv_view_layer(feature->layer);
+    return feature->migratable ? "can have it" : "can have it, and cannot migrate then";
 }
 
 static void
-append_row(GString *out, const InvCli *cli, const invar_feature_layers *feature, guint name_width, guint width)
+append_row(GString *out, const InvCli *cli, const invar_feature_layers *feature, guint name_width)
 {
     g_autofree char *name = inv_text_escape(feature->feature, INV_TEXT_LINE);
-    g_autofree char *summary = summary_of(feature);
-    g_autofree char *escaped = inv_text_escape(summary, INV_TEXT_LINE);
-    guint left = 1 + name_width + GAP;
-    g_auto(GStrv) lines = NULL;
+    g_autofree char *summary = g_strdup_printf("%s%s", feature->available ? "" : "no: ", summary_of(feature));
     InvColour colour = feature->available < 0 ? INV_COLOUR_FAINT : feature->available ? INV_COLOUR_GOOD : INV_COLOUR_BAD;
+    g_autofree char *painted = inv_cli_paint(cli, colour, summary);
 
     g_string_append_c(out, ' ');
     append_padded(out, cli, colour, name, name_width + GAP);
     for (guint i = 0; i < LAYERS; i++) {
         int answer = answer_of(feature, i);
-        guint column = (guint)strlen(titles[i]) + GAP;
 
-        append_padded(out, cli, answer < 0 ? INV_COLOUR_FAINT : answer ? INV_COLOUR_GOOD : INV_COLOUR_BAD, answer < 0 ? "-" : answer ? "yes" : "no",
-                      column);
-        left += column;
+        append_padded(out, cli, answer < 0 ? INV_COLOUR_FAINT : answer ? INV_COLOUR_NONE : INV_COLOUR_BAD, answer < 0 ? "-" : answer ? "yes" : "no",
+                      (guint)strlen(titles[i]) + GAP);
     }
-    lines = inv_text_wrap(escaped, width > left + LABEL ? width - left : G_MAXINT16);
-    for (char **line = lines; *line; line++)
-        g_string_append_printf(out, "%*s%s\n", line == lines ? 0 : (int)left, "", *line);
+    g_string_append_printf(out, "%s\n", painted);
 }
 
 static void
-append_table(GString *out, const InvCli *cli, const invar_host_cpu_ret *ret, gboolean missing, guint width)
+append_reasons(GString *out, const InvCli *cli, const invar_host_cpu_ret *ret, guint width)
+{
+    g_autofree InvReason *reasons = g_new0(InvReason, ret->features.features_len + 1);
+    guint n = 0;
+
+    /* Layer by layer, in their order. */
+    for (guint layer = 0; layer < LAYERS; layer++) {
+        for (guint i = 0; i < ret->features.features_len; i++) {
+            const invar_feature_layers *feature = &ret->features.features_val[i];
+
+            if (feature->available == 0 && feature->layer == (int)layer)
+                reasons[n++] = (InvReason){ .heading = inv_view_layer((int)layer), .feature = feature->feature, .reason = feature->reason,
+                                            .remedy = feature->remedy, .colour = INV_COLOUR_HEAD };
+        }
+    }
+    inv_reasons_append(out, cli, reasons, n, width);
+}
+
+static void
+append_table(GString *out, const InvCli *cli, const invar_host_cpu_ret *ret, gboolean missing)
 {
     guint name_width = (guint)strlen(FEATURE_TITLE);
     guint dashes = 0;
@@ -190,7 +210,7 @@ append_table(GString *out, const InvCli *cli, const invar_host_cpu_ret *ret, gbo
     g_string_append_c(out, '\n');
     for (guint i = 0; i < ret->features.features_len; i++) {
         if (is_shown(&ret->features.features_val[i], missing))
-            append_row(out, cli, &ret->features.features_val[i], name_width, width);
+            append_row(out, cli, &ret->features.features_val[i], name_width);
     }
 }
 
@@ -241,9 +261,11 @@ run_host_cpu(InvCli *cli, const InvArgs *args, GError **error)
         return host_cpu_json(&ret, missing);
     if (!cli->quiet)
         append_header(out, cli, &ret, width);
-    append_table(out, cli, &ret, missing, width);
-    if (!cli->quiet)
+    append_table(out, cli, &ret, missing);
+    if (!cli->quiet) {
         append_counts(out, &ret);
+        append_reasons(out, cli, &ret, width);
+    }
     inv_cli_print("%s", out->str);
     return INV_EXIT_OK;
 }

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
 #include "qemu/kvm_cpu.h"
 
 #include "qemu/kvm.h"
@@ -110,9 +114,27 @@ inv_kvm_cpuid_data_of(const char *path, GError **error)
 
 #endif
 
+#ifdef INV_FAULT_POINTS
+InvCpuidData *
+inv_cpuid_data_replayed(const char *variable, GError **error)
+{
+    const char *path = g_getenv(variable);
+    g_autofree char *text = NULL;
+    gsize length = 0;
+
+    if (!path || !g_file_get_contents(path, &text, &length, error))
+        return NULL;
+    return inv_cpuid_data_parse(text, length, error);
+}
+#endif
+
 InvCpuidData *
 inv_kvm_cpuid_data(GError **error)
 {
+#ifdef INV_FAULT_POINTS
+    if (g_getenv("INVAR_KVM_CPUID"))
+        return inv_cpuid_data_replayed("INVAR_KVM_CPUID", error);
+#endif
     return inv_kvm_cpuid_data_of(KVM_DEVICE, error);
 }
 
@@ -128,5 +150,14 @@ inv_kvm_host_limits(const InvCpuLimits *limits, const InvCpuMap *map)
         settings.release = kernel.release;
     if (inv_file_read(BOOT_OPTIONS, BOOT_OPTIONS_LIMIT, &cmdline, NULL, NULL))
         settings.cmdline = cmdline;
+#ifdef INV_FAULT_POINTS
+    if (g_getenv("INVAR_KVM_CPUID")) {
+        g_strfreev(parameters);
+        parameters = g_strsplit(g_getenv("INVAR_KVM_PARAMETERS") ? g_getenv("INVAR_KVM_PARAMETERS") : "", " ", -1);
+        settings = (InvCpuHostSettings){ .release = g_getenv("INVAR_KERNEL_RELEASE"),
+                                         .cmdline = g_getenv("INVAR_BOOT_OPTIONS"),
+                                         .parameters = (const char *const *)parameters };
+    }
+#endif
     return inv_cpu_host_limits_new(limits, map, &settings);
 }

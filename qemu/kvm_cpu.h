@@ -18,6 +18,11 @@ InvCpuidData *inv_kvm_cpuid_data(GError **error);
 /* The same of any device file. */
 InvCpuidData *inv_kvm_cpuid_data_of(const char *path, GError **error);
 
+#ifdef INV_FAULT_POINTS
+/* For tests of another machine than this: what the file that the environment's @variable names recorded. NULL: none is named. */
+InvCpuidData *inv_cpuid_data_replayed(const char *variable, GError **error);
+#endif
+
 /*
  * What the settings of this host's kernel (its release, /proc/cmdline) and of KVM's modules keep from
  * guests. Borrows @limits. Owned by the caller.
