@@ -5,10 +5,8 @@
 #include "cpu_driver/layers.h"
 #include "daemon/emulator_choice.h"
 #include "daemon/host.h"
+#include "qemu/host_root.h"
 #include "qemu/kvm.h"
-
-#include <string.h>
-#include <sys/utsname.h>
 
 static const char *
 optional(char *const *text)
@@ -27,7 +25,7 @@ fill_host(invar_host_cpu_ret *reply)
 {
     g_autoptr(InvHostCpuIdentity) identity = inv_host_cpu_identity();
     g_autofree char *reason = NULL;
-    struct utsname kernel;
+    g_autofree char *release = inv_root_kernel_release();
 
     reply->arch = g_strdup(inv_host_arch());
     reply->vendor = text_or_empty(identity->vendor_id);
@@ -36,7 +34,7 @@ fill_host(invar_host_cpu_ret *reply)
     reply->model_number = identity->model;
     reply->stepping = identity->stepping;
     reply->microcode = identity->microcode;
-    reply->kernel = uname(&kernel) == 0 ? g_strdup_printf("%s %s", kernel.sysname, kernel.release) : g_strdup("");
+    reply->kernel = g_strdup_printf("Linux %s", release);
     reply->kvm = g_strdup(inv_kvm_state_to_string(inv_kvm_state(&reason)));
     reply->kvm_reason = text_or_empty(reason);
 }

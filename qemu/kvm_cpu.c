@@ -5,6 +5,7 @@
 
 #include "qemu/kvm_cpu.h"
 
+#include "qemu/host_root.h"
 #include "qemu/kvm.h"
 #include "util/error.h"
 #include "util/fd.h"
@@ -13,7 +14,6 @@
 #include <fcntl.h>
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
-#include <sys/utsname.h>
 
 #define KVM_DEVICE "/dev/kvm"
 #define BOOT_OPTIONS "/proc/cmdline"
@@ -142,22 +142,13 @@ InvCpuHostLimits *
 inv_kvm_host_limits(const InvCpuLimits *limits, const InvCpuMap *map)
 {
     g_auto(GStrv) parameters = inv_kvm_parameters();
+    g_autofree char *release = inv_root_kernel_release();
+    g_autofree char *path = inv_root_path(BOOT_OPTIONS);
     g_autofree char *cmdline = NULL;
-    struct utsname kernel;
-    InvCpuHostSettings settings = { .parameters = (const char *const *)parameters };
 
-    if (uname(&kernel) == 0)
-        settings.release = kernel.release;
-    if (inv_file_read(BOOT_OPTIONS, BOOT_OPTIONS_LIMIT, &cmdline, NULL, NULL))
-        settings.cmdline = cmdline;
-#ifdef INV_FAULT_POINTS
-    if (g_getenv("INVAR_KVM_CPUID")) {
-        g_strfreev(parameters);
-        parameters = g_strsplit(g_getenv("INVAR_KVM_PARAMETERS") ? g_getenv("INVAR_KVM_PARAMETERS") : "", " ", -1);
-        settings = (InvCpuHostSettings){ .release = g_getenv("INVAR_KERNEL_RELEASE"),
-                                         .cmdline = g_getenv("INVAR_BOOT_OPTIONS"),
-                                         .parameters = (const char *const *)parameters };
-    }
-#endif
-    return inv_cpu_host_limits_new(limits, map, &settings);
+    /* What cannot be read is not known. */
+    if (!inv_file_read(path, BOOT_OPTIONS_LIMIT, &cmdline, NULL, NULL))
+        cmdline = NULL;
+    return inv_cpu_host_limits_new(limits, map,
+                                   &(InvCpuHostSettings){ .release = release, .cmdline = cmdline, .parameters = (const char *const *)parameters });
 }

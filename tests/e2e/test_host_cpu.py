@@ -6,6 +6,7 @@ and with recorded QEMUs on machines whose processor and KVM are replayed from te
 """
 import json
 import os
+import re
 import subprocess
 
 import harness
@@ -111,17 +112,18 @@ class Elsewhere(test_recorded_sessions.Replayed):
 
     def __init__(self, cpu, kvm, release, boot, parameters, lost):
         self.lost = lost
-        self.elsewhere = {
-            "INVAR_HOST_CPUID": os.path.join(DATA, cpu),
-            "INVAR_KVM_CPUID": os.path.join(DATA, kvm),
-            "INVAR_KERNEL_RELEASE": release,
-            "INVAR_BOOT_OPTIONS": boot,
-            "INVAR_KVM_PARAMETERS": parameters,
-        }
+        self.files = {"proc/sys/kernel/osrelease": release, "proc/cmdline": boot, "dev/kvm": ""}
+        for parameter in parameters:
+            module, name, value = re.fullmatch(r"(\w+)\.(\w+)=(\w+)", parameter).groups()
+            self.files[f"sys/module/{module}/parameters/{name}"] = value
+        self.recordings = {"INVAR_HOST_CPUID": os.path.join(DATA, cpu), "INVAR_KVM_CPUID": os.path.join(DATA, kvm)}
         super().__init__(SESSION, Elsewhere.change)
 
     def change(self, answers):
-        self.env.update(self.elsewhere)
+        for name, text in self.files.items():
+            os.makedirs(os.path.dirname(self.path("root/" + name)), exist_ok=True)
+            self.write("root/" + name, text + "\n")
+        self.env.update(self.recordings, INVAR_HOST_ROOT=self.path("root"))
         props = {**self.host_props(), **dict.fromkeys(self.lost, False)}
         # The stopped guest of a dry run lacks the same.
         answers["qom-get"] = [{"arguments": {"property": "unavailable-features"}, "return": self.lost}]
@@ -149,7 +151,7 @@ def check_row(row, told):
 
 def test_settings_and_kernels():
     """on a replayed Sapphire Rapids: an older kernel, a boot option, a module's parameter, the processor and the machine type are told apart"""
-    with Elsewhere("sapphire.cpu.txt", "sapphire-5.15.kvm.txt", "5.15.0-91-generic", "quiet nosmap tsx=off", NESTED,
+    with Elsewhere("sapphire.cpu.txt", "sapphire-5.15.kvm.txt", "5.15.0-91-generic", "quiet nosmap tsx=off", [NESTED],
                    [row["feature"] for row in SETTINGS]) as daemon:
         rows = table(daemon.ask(["host-cpu"]))
         assert rows["avx2"]["available"] and all(rows["avx2"]["layers"].values()), rows["avx2"]
