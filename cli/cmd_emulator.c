@@ -6,6 +6,8 @@
 #include "cli/name_order.h"
 #include "cli/table.h"
 #include "cli/text.h"
+#include "cli/watch.h"
+#include "qemu/emulator_state.h"
 #include "rpc/invar_protocol.h"
 #include "util/error.h"
 
@@ -19,6 +21,9 @@ static const InvOption emulators_options[] = {
     { .name = "path", .type = INV_OPTION_STRING, .positional = TRUE, .complete = INV_COMPLETE_FILE,
       .help = "only this emulator, with all that is known of it" },
     INV_FLAG("refresh", "probe again even what the cache knows"),
+    INV_FLAG("wait", "wait until all of them have been asked (default: show what is known now)"),
+    INV_FLAG("watch", "print what becomes of them as it happens, until Ctrl-C or --timeout"),
+    { .name = "timeout", .type = INV_OPTION_UINT, .help = "with --watch: end after this many seconds" },
     INV_FLAG("models", "list CPU models, and which of them can be used here"),
     INV_VALUE("machine", INV_COMPLETE_NONE, "with --models: machine type (default: the emulator's default)"),
     INV_VALUE("accel", INV_COMPLETE_VIRTTYPE, "with --models: kvm or tcg (default: kvm where it works)"),
@@ -48,6 +53,19 @@ sort_machines(invar_list_emulators_ret *ret)
         if (emulator->machines.machines_len)
             qsort(emulator->machines.machines_val, emulator->machines.machines_len, sizeof(invar_machine), compare_machines);
     }
+}
+
+static const char *
+state_name(int state)
+{
+    return inv_emulator_state_to_string((InvEmulatorState)state);
+}
+
+/* Its probe is under way, or begins soon: a daemon that is asked for a list sees to that. */
+static gboolean
+is_pending(const invar_emulator *emulator)
+{
+    return emulator->state == INV_EMULATOR_UNKNOWN || emulator->state == INV_EMULATOR_PROBING;
 }
 
 static InvJson *
@@ -96,6 +114,7 @@ emulators_json(const invar_list_emulators_ret *ret)
         InvJson *object = inv_json_new_object();
 
         inv_json_object_set_string(object, "path", emulator->path);
+        inv_json_object_set_string(object, "state", state_name(emulator->state));
         inv_json_object_set_string(object, "error", emulator->error ? *emulator->error : NULL);
         inv_json_object_set_string(object, "arch", emulator->arch);
         inv_json_object_set_string(object, "version", emulator->qemu_version);
@@ -154,13 +173,17 @@ print_overview(const InvCli *cli, const invar_list_emulators_ret *ret, guint wid
 {
     g_autoptr(InvTable) table = inv_table_new("Emulator", "Arch", "Version", "Accelerators", "Machines", NULL);
     g_autofree char *text = NULL;
+    guint pending = 0;
 
     for (guint i = 0; i < ret->emulators.emulators_len; i++) {
         const invar_emulator *emulator = &ret->emulators.emulators_val[i];
         g_autofree char *accelerators = working_accelerators(emulator);
         g_autofree char *machines = g_strdup_printf("%u", emulator->machines.machines_len);
 
-        if (emulator->error)
+        pending += is_pending(emulator);
+        if (is_pending(emulator))
+            inv_table_add(table, emulator->path, "-", "-", "-", "is being asked", NULL);
+        else if (emulator->error)
             inv_table_add(table, emulator->path, "-", "-", "-", *emulator->error, NULL);
         else
             inv_table_add(table, emulator->path, emulator->arch, emulator->qemu_version, accelerators, machines, NULL);
@@ -168,6 +191,9 @@ print_overview(const InvCli *cli, const invar_list_emulators_ret *ret, guint wid
     text = inv_table_format(table, !cli->quiet, width);
     inv_cli_print("%s", text);
     print_failures(cli, ret, width);
+    if (pending && !cli->quiet)
+        inv_cli_print("\n %u of %u are being asked: --wait waits for them, --watch shows how it goes\n", pending,
+                      ret->emulators.emulators_len);
     return INV_EXIT_OK;
 }
 
@@ -301,8 +327,11 @@ run_emulators(InvCli *cli, const InvArgs *args, GError **error)
 {
     g_autofree char *path = inv_cpu_probe_path(inv_args_string(args, "path"));
     static const char *const model_options[] = { "machine", "accel", "arch" };
+    gboolean refresh = inv_args_flag(args, "refresh");
+    /* Who names one, or has all of them asked, wants the answer. */
+    gboolean at_once = !path && !refresh && !inv_args_flag(args, "wait");
     invar_list_emulators_args call = { .path = path ? &path : NULL,
-                                       .flags = inv_args_flag(args, "refresh") ? INVAR_EMULATORS_REFRESH : 0 };
+                                       .flags = (refresh ? INVAR_EMULATORS_REFRESH : 0) | (at_once ? INVAR_EMULATORS_AT_ONCE : 0) };
     g_auto(invar_list_emulators_ret) ret = { 0 };
     gboolean models = inv_args_flag(args, "models");
 
@@ -312,8 +341,19 @@ run_emulators(InvCli *cli, const InvArgs *args, GError **error)
             return INV_EXIT_USAGE;
         }
     }
+    if (inv_args_flag(args, "watch")) {
+        if (models || refresh || inv_args_flag(args, "wait")) {
+            inv_error_set(error, VIR_ERR_INVALID_ARG, "--watch goes with none of --models, --refresh and --wait");
+            return INV_EXIT_USAGE;
+        }
+        return inv_run_emulator_watch(cli, path, inv_args_uint(args, "timeout", 0), error);
+    }
+    if (inv_args_uint(args, "timeout", 0)) {
+        inv_error_set(error, VIR_ERR_INVALID_ARG, "--timeout means something with --watch only");
+        return INV_EXIT_USAGE;
+    }
     /* Models come from the cache too: a refresh goes first. */
-    if (models && !call.flags)
+    if (models && !refresh)
         return run_models(cli, args, path, error);
     if (!inv_cli_call_invar(cli, INVAR_PROC_LIST_EMULATORS, &call, &ret, error))
         return inv_cli_fail(cli, "Failed to probe the emulators");

@@ -4,14 +4,11 @@
 #include "cli/domain_ref.h"
 #include "cli/events.h"
 #include "cli/text.h"
+#include "cli/watch.h"
 #include "util/error.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-
-/* How often the wait looks whether Ctrl-C was pressed. */
-#define SLICE_MS 250
 
 static const InvOption event_options[] = {
     INV_VALUE("domain", INV_COMPLETE_DOMAIN, "filter by domain name, id or uuid"),
@@ -29,28 +26,13 @@ typedef struct {
     gboolean timestamp;
     guint received;
     gboolean once;
+    gboolean done; /* one was enough */
 } Wait;
-
-static volatile sig_atomic_t interrupted;
-
-static void
-on_interrupt(int number)
-{
-    interrupted = 1;
-}
-
-static char *
-now_text(void)
-{
-    g_autoptr(GDateTime) now = g_date_time_new_now_local();
-
-    return g_date_time_format(now, "%Y-%m-%d %H:%M:%S.%f%z");
-}
 
 static void
 print_event(const Wait *wait, const InvEvent *event)
 {
-    g_autofree char *time = now_text();
+    g_autofree char *time = inv_watch_now();
     g_autofree char *name = inv_text_escape(event->domain, INV_TEXT_LINE);
 
     if (wait->cli->json) {
@@ -84,10 +66,11 @@ on_event(guint32 program, guint32 procedure, const guint8 *payload, gsize length
     Wait *wait = user_data;
     g_auto(InvEvent) event = { 0 };
 
-    if (program != inv_rpc_remote_program.number || (wait->once && wait->received) ||
+    if (program != inv_rpc_remote_program.number || wait->done ||
         !inv_event_decode(procedure, payload, length, &event))
         return;
     wait->received++;
+    wait->done = wait->once;
     print_event(wait, &event);
 }
 
@@ -125,24 +108,15 @@ register_events(InvCli *cli, const InvArgs *args, const remote_nonnull_domain *d
 static gboolean
 wait_for_events(InvCli *cli, Wait *wait, guint timeout_s, GError **error)
 {
-    gint64 deadline = timeout_s ? g_get_monotonic_time() + (gint64)timeout_s * G_TIME_SPAN_SECOND : 0;
-    gboolean alive = TRUE;
-    gint64 left = SLICE_MS;
+    InvWatchEnd end = inv_watch_wait(cli, timeout_s, &wait->done, error);
 
-    while (alive && !interrupted && left > 0 && !(wait->once && wait->received)) {
-        alive = inv_rpc_connection_wait(cli->connection, (guint)MIN(left, SLICE_MS), error);
-        if (deadline)
-            left = (deadline - g_get_monotonic_time() + 999) / 1000;
-    }
-    if (!alive)
-        inv_cli_disconnect(cli);
-    else if (!cli->json && interrupted)
+    if (!cli->json && end == INV_WATCH_INTERRUPTED)
         inv_cli_print("event loop interrupted\n");
-    else if (!cli->json && left <= 0)
+    else if (!cli->json && end == INV_WATCH_TIMED_OUT)
         inv_cli_print("event loop timed out\n");
     if (!cli->json)
         inv_cli_print("events received: %u\n", wait->received);
-    return alive;
+    return end != INV_WATCH_LOST;
 }
 
 static gboolean
@@ -181,7 +155,6 @@ run_event(InvCli *cli, const InvArgs *args, GError **error)
     g_auto(remote_nonnull_domain) domain = { 0 };
     g_autoptr(GArray) callbacks = g_array_new(FALSE, FALSE, sizeof(int));
     Wait wait = { .cli = cli, .timestamp = inv_args_flag(args, "timestamp"), .once = !inv_args_flag(args, "loop") };
-    struct sigaction action = { .sa_handler = on_interrupt }, before;
     gboolean ok;
 
     if (!check_options(args, error))
@@ -191,12 +164,10 @@ run_event(InvCli *cli, const InvArgs *args, GError **error)
     if (!inv_cli_connect(cli, error) || (name && !inv_domain_find(cli, name, INV_BY_ANY, &domain, error)))
         return INV_EXIT_ERROR;
     inv_rpc_connection_set_event_handler(cli->connection, on_event, &wait);
-    /* From here on Ctrl-C ends the wait, though it had not begun. */
-    interrupted = 0;
-    sigaction(SIGINT, &action, &before);
+    inv_watch_begin();
     ok = register_events(cli, args, name ? &domain : NULL, callbacks, error) &&
          wait_for_events(cli, &wait, inv_args_uint(args, "timeout", 0), error);
-    sigaction(SIGINT, &before, NULL);
+    inv_watch_end();
     if (!cli->connection)
         return INV_EXIT_ERROR;
     inv_rpc_connection_set_event_handler(cli->connection, NULL, NULL);

@@ -221,7 +221,7 @@ inv_config_missing(const InvConfig *config)
 
     for (char **binary = config->emulator_binaries; binary && *binary; binary++) {
         g_autoptr(GError) error = NULL;
-        g_autofree char *state = inv_emulators_fingerprint(*binary, &error);
+        g_autofree char *state = inv_emulators_fingerprint(*binary, FALSE, &error);
         g_autofree char *sentence = NULL;
 
         if (state)

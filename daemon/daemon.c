@@ -5,6 +5,8 @@
 #include "daemon/cpu_subject.h"
 #include "daemon/dispatch.h"
 #include "daemon/host.h"
+#include "daemon/prober.h"
+#include "qemu/probe_budget.h"
 #include "util/error.h"
 #include "util/fd.h"
 
@@ -132,6 +134,12 @@ new_server(InvDaemon *daemon)
 }
 
 static void
+tell_clients(const InvEmulatorChange *change, gpointer user_data)
+{
+    inv_events_emulator(user_data, change);
+}
+
+static void
 set_binaries(InvDaemon *daemon)
 {
     g_auto(GStrv) missing = inv_config_missing(daemon->config);
@@ -167,6 +175,8 @@ inv_daemon_new(InvPaths *paths, InvConfig *config, GError **error)
     daemon->emulators =
         inv_emulators_new(daemon->io, daemon->cache, (const char *const *)config->emulator_folders, paths->runtime);
     set_binaries(daemon);
+    inv_emulators_set_news(daemon->emulators, tell_clients, daemon->events);
+    daemon->prober = inv_prober_new(daemon);
     daemon->answers = inv_answer_cache_new(ANSWERS_BYTES);
     daemon->cpu_subjects = inv_cpu_subjects_new();
     if (!inv_adopt_load(daemon, error))
@@ -205,6 +215,7 @@ inv_daemon_serve(InvDaemon *daemon, GError **error)
     if (daemon->paths->socket_ro && !listen_on(daemon, daemon->paths->socket_ro, PUBLIC_SOCKET, TRUE, error))
         return FALSE;
     inv_adopt_autostart(daemon);
+    inv_prober_start(daemon->prober);
     return TRUE;
 }
 
@@ -226,12 +237,15 @@ inv_daemon_free(InvDaemon *daemon)
         if (daemon->paths->socket_ro)
             unlink(daemon->paths->socket_ro);
     }
+    /* Nobody is left to tell; an emulator that hangs holds the end up no longer. */
+    inv_probe_budget_stop();
     /*
      * Calls first, then what they and the monitors have posted, which needs the monitors; then the
      * monitors, and last the few tasks that they posted until then: no callback comes after that.
      * The guests' processes go on.
      */
     inv_rpc_server_free(daemon->server);
+    inv_prober_free(daemon->prober);
     wait_for_tasks(daemon);
     inv_io_thread_call(daemon->io, release_guests, daemon);
     g_thread_pool_free(daemon->tasks, FALSE, TRUE);

@@ -25,6 +25,7 @@ typedef struct {
     InvStore *store;
     InvCache *cache;
     InvEmulators *emulators;
+    struct InvProber *prober; /* prober.h */
     InvAnswerCache *answers; /* replies about hosts and emulators that are ready to be sent again */
     struct InvCpuSubjects *cpu_subjects; /* cpu_subject.h */
     InvRegistry *registry;

@@ -157,9 +157,31 @@ list_emulators(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_
     invar_list_emulators_ret *reply = ret;
     const char *path = wanted->path ? *wanted->path : NULL;
 
-    if (!inv_dispatch_check_flags(wanted->flags, INVAR_EMULATORS_REFRESH, "list of emulators", error))
+    if (!inv_dispatch_check_flags(wanted->flags, INVAR_EMULATORS_REFRESH | INVAR_EMULATORS_AT_ONCE, "list of emulators", error))
         return FALSE;
-    return inv_wire_list_emulators(user_data, path, (wanted->flags & INVAR_EMULATORS_REFRESH) != 0, reply, error);
+    return inv_wire_list_emulators(user_data, path, wanted->flags, reply, error);
+}
+
+static gboolean
+register_emulators(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const invar_emulator_event_register_args *wanted = args;
+    InvDaemon *daemon = user_data;
+
+    if (!inv_dispatch_check_flags(wanted->flags, 0, "registering for news of emulators", error))
+        return FALSE;
+    inv_events_register_emulators(daemon->events, client);
+    return TRUE;
+}
+
+static gboolean
+deregister_emulators(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const invar_emulator_event_deregister_args *wanted = args;
+    InvDaemon *daemon = user_data;
+
+    return inv_dispatch_check_flags(wanted->flags, 0, "deregistering from news of emulators", error) &&
+           inv_events_deregister_emulators(daemon->events, client, error);
 }
 
 static gboolean
@@ -202,6 +224,8 @@ static const InvRpcMethod methods[] = {
     { INVAR_PROC_LIST_EMULATORS, list_emulators, INV_RPC_READ },
     { INVAR_PROC_LIST_MODELS, list_models, INV_RPC_READ },
     { INVAR_PROC_HOST_CPU, host_cpu, INV_RPC_READ },
+    { INVAR_PROC_EMULATOR_EVENT_REGISTER, register_emulators, INV_RPC_READ | INV_RPC_INLINE },
+    { INVAR_PROC_EMULATOR_EVENT_DEREGISTER, deregister_emulators, INV_RPC_READ | INV_RPC_INLINE },
 };
 
 const InvDispatchFamily inv_dispatch_invar = { methods, G_N_ELEMENTS(methods) };

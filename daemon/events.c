@@ -3,6 +3,7 @@
 #define VIR_ENUM_SENTINELS
 #include "daemon/events.h"
 
+#include "rpc/invar_protocol.h"
 #include "rpc/remote_protocol.h"
 #include "util/error.h"
 
@@ -23,6 +24,7 @@ typedef struct {
 struct InvEvents {
     GMutex lock;
     GPtrArray *callbacks; /* of Callback */
+    GPtrArray *emulator_clients; /* of InvRpcClient, borrowed as those of callbacks are */
     int last_id;
 };
 
@@ -33,6 +35,7 @@ inv_events_new(void)
 
     g_mutex_init(&events->lock);
     events->callbacks = g_ptr_array_new_with_free_func(g_free);
+    events->emulator_clients = g_ptr_array_new();
     return events;
 }
 
@@ -42,6 +45,7 @@ inv_events_free(InvEvents *events)
     if (!events)
         return;
     g_ptr_array_unref(events->callbacks);
+    g_ptr_array_unref(events->emulator_clients);
     g_mutex_clear(&events->lock);
     g_free(events);
 }
@@ -127,6 +131,43 @@ inv_events_forget_client(InvEvents *events, InvRpcClient *client)
         if (((const Callback *)g_ptr_array_index(events->callbacks, i))->client == client)
             g_ptr_array_remove_index(events->callbacks, i);
     }
+    g_ptr_array_remove_fast(events->emulator_clients, client);
+}
+
+void
+inv_events_register_emulators(InvEvents *events, InvRpcClient *client)
+{
+    g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&events->lock);
+
+    if (!g_ptr_array_find(events->emulator_clients, client, NULL))
+        g_ptr_array_add(events->emulator_clients, client);
+}
+
+gboolean
+inv_events_deregister_emulators(InvEvents *events, InvRpcClient *client, GError **error)
+{
+    g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&events->lock);
+
+    if (!g_ptr_array_remove_fast(events->emulator_clients, client))
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "this connection has not registered for news of emulators");
+    return TRUE;
+}
+
+void
+inv_events_emulator(InvEvents *events, const InvEmulatorChange *change)
+{
+    g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&events->lock);
+    invar_emulator_event_msg message = {
+        .path = (char *)change->path,
+        .subject = (char *)change->subject,
+        .state = (int)change->state,
+        .ms = change->ms,
+        .reason = (char *)change->reason,
+    };
+
+    for (guint i = 0; i < events->emulator_clients->len; i++)
+        inv_rpc_client_send_event(g_ptr_array_index(events->emulator_clients, i), &inv_rpc_invar_program,
+                                  INVAR_PROC_EMULATOR_EVENT, (xdrproc_t)xdr_invar_emulator_event_msg, &message);
 }
 
 static void

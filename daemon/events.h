@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "qemu/emulator.h"
 #include "rpc/server.h"
 
 #include <glib.h>
@@ -25,6 +26,11 @@ int inv_events_register(InvEvents *events, InvRpcClient *client, int event_id, c
 gboolean inv_events_deregister(InvEvents *events, InvRpcClient *client, int callback_id, GError **error);
 gboolean inv_events_deregister_legacy(InvEvents *events, InvRpcClient *client, int event_id, GError **error);
 void inv_events_forget_client(InvEvents *events, InvRpcClient *client);
+
+/* The same for news of emulators, in Invar's own program: all or none. */
+void inv_events_register_emulators(InvEvents *events, InvRpcClient *client);
+gboolean inv_events_deregister_emulators(InvEvents *events, InvRpcClient *client, GError **error);
+void inv_events_emulator(InvEvents *events, const InvEmulatorChange *change);
 
 /* A domain as events name it. */
 typedef struct {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/registry.h"
 
+#include "cpu_driver/cpu_driver.h"
 #include "util/error.h"
 
 #include <string.h>
@@ -74,6 +75,13 @@ inv_vm_new(InvRegistry *registry, const unsigned char *uuid, const char *name)
     return vm;
 }
 
+static void
+clear_summary(InvVm *vm)
+{
+    g_clear_pointer(&vm->summary.title, g_free);
+    g_clear_pointer(&vm->summary.platform, g_ref_string_release);
+}
+
 InvVm *
 inv_vm_ref(InvVm *vm)
 {
@@ -88,7 +96,7 @@ inv_vm_unref(InvVm *vm)
         return;
     g_free(vm->name);
     g_free(vm->inactive_xml);
-    g_free(vm->summary.title);
+    clear_summary(vm);
     inv_cpu_record_free(vm->record);
     inv_domain_free(vm->live);
     inv_process_unref(vm->process);
@@ -287,10 +295,75 @@ inv_registry_list(InvRegistry *registry)
     return list;
 }
 
+/* Between the parts of a platform: no character of XML. */
+#define PLATFORM_MARK "\x1f"
+enum { PLATFORM_EMULATOR, PLATFORM_ARCH, PLATFORM_MACHINE, PLATFORM_TYPE, PLATFORM_EXPANSIONS, N_PLATFORM };
+
+static char *
+platform_text(const InvDomain *domain)
+{
+    g_autofree char *text = g_strjoin(PLATFORM_MARK, domain->emulator ? domain->emulator : "", domain->os.arch ? domain->os.arch : "",
+                                      domain->os.machine ? domain->os.machine : "", domain->virt_type == INV_VIRT_KVM ? "kvm" : "",
+                                      inv_cpu_needs_expansions(domain->cpu) ? "expansions" : "", NULL);
+
+    return g_ref_string_new_intern(text);
+}
+
+static char *
+not_empty(const char *text)
+{
+    return *text ? g_strdup(text) : NULL;
+}
+
+void
+inv_vm_platform_free(InvVmPlatform *platform)
+{
+    if (!platform)
+        return;
+    g_free(platform->emulator);
+    g_free(platform->arch);
+    g_free(platform->machine);
+    g_free(platform);
+}
+
+GPtrArray *
+inv_registry_list_platforms(InvRegistry *registry)
+{
+    g_autoptr(GHashTable) texts = g_hash_table_new_full(NULL, NULL, (GDestroyNotify)g_ref_string_release, NULL);
+    GPtrArray *platforms = g_ptr_array_new_with_free_func((GDestroyNotify)inv_vm_platform_free);
+    GHashTableIter iter;
+    gpointer value;
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
+
+        g_hash_table_iter_init(&iter, registry->by_uuid);
+        while (g_hash_table_iter_next(&iter, NULL, &value)) {
+            char *text = ((const InvVm *)value)->summary.platform;
+
+            if (text && !g_hash_table_contains(texts, text))
+                g_hash_table_add(texts, g_ref_string_acquire(text));
+        }
+    }
+    g_hash_table_iter_init(&iter, texts);
+    while (g_hash_table_iter_next(&iter, &value, NULL)) {
+        g_auto(GStrv) parts = g_strsplit(value, PLATFORM_MARK, N_PLATFORM);
+        InvVmPlatform *platform = g_new0(InvVmPlatform, 1);
+
+        platform->emulator = not_empty(parts[PLATFORM_EMULATOR]);
+        platform->arch = not_empty(parts[PLATFORM_ARCH]);
+        platform->machine = not_empty(parts[PLATFORM_MACHINE]);
+        platform->virt_type = *parts[PLATFORM_TYPE] ? INV_VIRT_KVM : INV_VIRT_QEMU;
+        platform->expansions = *parts[PLATFORM_EXPANSIONS] != '\0';
+        g_ptr_array_add(platforms, platform);
+    }
+    return platforms;
+}
+
 void
 inv_vm_set_summary_locked(InvVm *vm, const InvDomain *domain)
 {
-    g_free(vm->summary.title);
+    clear_summary(vm);
     vm->summary = (InvVmSummary){
         .virt_type = domain->virt_type,
         .max_memory_kib = domain->max_memory_kib,
@@ -298,6 +371,7 @@ inv_vm_set_summary_locked(InvVm *vm, const InvDomain *domain)
         .max_vcpus = domain->max_vcpus,
         .vcpus = domain->vcpus ? domain->vcpus : domain->max_vcpus,
         .title = g_strdup(domain->title),
+        .platform = platform_text(domain),
     };
 }
 

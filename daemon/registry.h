@@ -24,7 +24,18 @@ typedef struct {
     guint64 max_memory_kib, memory_kib;
     guint max_vcpus, vcpus;
     char *title;
+    char *platform; /* InvVmPlatform as one interned text: few are different */
 } InvVmSummary;
+
+/* What a domain's start asks an emulator about. */
+typedef struct {
+    char *emulator; /* NULL: the daemon chooses */
+    char *arch;
+    char *machine;  /* as the definition has it; NULL: the emulator's default */
+    InvVirtType virt_type;
+    gboolean expansions;
+} InvVmPlatform;
+void inv_vm_platform_free(InvVmPlatform *platform);
 
 typedef struct {
     int refs; /* atomic */
@@ -101,6 +112,9 @@ InvVm *inv_registry_get_id(InvRegistry *registry, int id, GError **error);
 /* The domain of a monitor or a process: a new reference, or NULL. Fit for the I/O thread. */
 InvVm *inv_registry_get_qmp(InvRegistry *registry, const InvQmp *qmp);
 InvVm *inv_registry_get_process(InvRegistry *registry, const InvProcess *process);
+
+/* Of InvVmPlatform: those of all domains, each once, in no order. */
+GPtrArray *inv_registry_list_platforms(InvRegistry *registry);
 
 /* All domains, of InvVm with a reference each, by name. */
 GPtrArray *inv_registry_list(InvRegistry *registry);

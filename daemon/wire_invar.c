@@ -3,6 +3,7 @@
 
 #include "cpu_driver/layers.h"
 #include "daemon/emulator_choice.h"
+#include "daemon/prober.h"
 #include "util/error.h"
 
 #include <string.h>
@@ -131,36 +132,48 @@ fill_emulator(invar_emulator *wire, InvEmulator *emulator)
         fill_machine(&wire->machines.machines_val[i], inv_emulator_machine_at(emulator, i));
 }
 
-/* An emulator whose probe failed is listed with the reason. */
+/* An emulator whose probe failed is listed with the reason, one that nobody has asked yet with its state. */
 static void
-list_one(InvDaemon *daemon, const char *path, invar_emulator *wire)
+list_one(InvDaemon *daemon, const char *path, gboolean at_once, invar_emulator *wire)
 {
     g_autoptr(GError) error = NULL;
-    g_autoptr(InvEmulator) emulator =
-        inv_emulators_get(daemon->emulators, path, NULL, inv_daemon_probe_deadline(daemon), &error);
+    g_autoptr(InvEmulator) emulator = NULL;
+    InvEmulatorState state;
 
+    if (at_once) {
+        state = inv_emulators_peek(daemon->emulators, path, &emulator, &error);
+    } else {
+        emulator = inv_emulators_get(daemon->emulators, path, NULL, inv_daemon_probe_deadline(daemon), &error);
+        state = emulator ? INV_EMULATOR_KNOWN : INV_EMULATOR_FAILED;
+    }
+    if (state == INV_EMULATOR_UNKNOWN)
+        inv_prober_want(daemon->prober, path);
     wire->path = g_strdup(path);
+    wire->state = (int)state;
     if (emulator) {
         fill_emulator(wire, emulator);
         return;
     }
-    wire->error = new_optional(error->message);
+    wire->error = error ? new_optional(error->message) : NULL;
     wire->arch = g_strdup("");
     wire->qemu_version = g_strdup("");
     wire->package = g_strdup("");
 }
 
 gboolean
-inv_wire_list_emulators(InvDaemon *daemon, const char *path, gboolean refresh, invar_list_emulators_ret *reply,
+inv_wire_list_emulators(InvDaemon *daemon, const char *path, unsigned int flags, invar_list_emulators_ret *reply,
                         GError **error)
 {
     const char *only[] = { path, NULL };
-    g_auto(GStrv) paths = path ? g_strdupv((char **)only) : inv_emulators_list(daemon->emulators);
+    g_auto(GStrv) paths = path ? g_strdupv((char **)only) : inv_prober_list(daemon);
     guint count = MIN(g_strv_length(paths), INVAR_EMULATORS_MAX);
+    gboolean at_once = (flags & INVAR_EMULATORS_AT_ONCE) != 0;
 
-    if (refresh)
-        inv_emulators_refresh(daemon->emulators, path);
-    if (!path) {
+    if (flags & INVAR_EMULATORS_REFRESH) {
+        for (guint i = 0; i < count; i++)
+            inv_emulators_refresh(daemon->emulators, paths[i]);
+    }
+    if (!path && !at_once) {
         /* Several at once; each is asked for again below, from memory. */
         g_autoptr(GPtrArray) all = inv_emulators_probe_all(daemon->emulators, inv_daemon_probe_deadline(daemon));
 
@@ -169,7 +182,7 @@ inv_wire_list_emulators(InvDaemon *daemon, const char *path, gboolean refresh, i
     reply->emulators.emulators_val = g_new0(invar_emulator, MAX(count, 1));
     reply->emulators.emulators_len = count;
     for (guint i = 0; i < count; i++)
-        list_one(daemon, paths[i], &reply->emulators.emulators_val[i]);
+        list_one(daemon, paths[i], at_once, &reply->emulators.emulators_val[i]);
     return TRUE;
 }
 

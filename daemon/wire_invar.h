@@ -15,7 +15,8 @@ void inv_wire_fill_revision(invar_revision *wire, const InvRevision *revision);
 char **inv_wire_new_strings(char *const *values, guint count);
 
 /* The answers that are as long as the host is rich; they may probe. */
-gboolean inv_wire_list_emulators(InvDaemon *daemon, const char *path, gboolean refresh, invar_list_emulators_ret *reply,
+/* @flags: INVAR_EMULATORS_*, checked. */
+gboolean inv_wire_list_emulators(InvDaemon *daemon, const char *path, unsigned int flags, invar_list_emulators_ret *reply,
                                  GError **error);
 gboolean inv_wire_list_models(InvDaemon *daemon, const invar_list_models_args *wanted, invar_list_models_ret *reply,
                               GError **error);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu_driver/cpu_driver.h"
+#include "qemu/emulator_state.h"
 #include "qemu/kvm.h"
 #include "store/cache.h"
 #include "util/freshness.h"
@@ -30,16 +31,6 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvEmulators, inv_emulators_free)
  */
 void inv_emulators_set_binaries(InvEmulators *emulators, const char *const *binaries);
 
-typedef enum {
-    INV_EMULATOR_UNKNOWN, /* never asked, or not to the end */
-    INV_EMULATOR_PROBING,
-    INV_EMULATOR_KNOWN,
-    INV_EMULATOR_FAILED,
-    INV_EMULATOR_CHANGED, /* what its answers depend on is not what it was */
-    INV_EMULATOR_GONE,    /* the file was removed */
-} InvEmulatorState;
-const char *inv_emulator_state_to_string(InvEmulatorState state);
-
 /* What became of an emulator, or of one of its tables. All borrowed for the time of the call. */
 typedef struct {
     const char *path;    /* "": this host, and with it whatever depends on it */
@@ -61,6 +52,8 @@ void inv_emulators_tell(InvEmulators *emulators, const InvEmulatorChange *change
  * KNOWN with *@emulator, a new reference; FAILED with @error.
  */
 InvEmulatorState inv_emulators_peek(InvEmulators *emulators, const char *path, InvEmulator **emulator, GError **error);
+/* Whether it is known, in memory or in the cache, or failed and would not be asked again: then nothing is to be done. */
+gboolean inv_emulators_is_warm(InvEmulators *emulators, const char *path);
 /* Whether a table is in the cache, so that inv_emulator_cpu_facts() starts no QEMU. @machine is canonical. */
 gboolean inv_emulator_has_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, gboolean expansions);
 
@@ -90,11 +83,11 @@ void inv_emulators_refresh(InvEmulators *emulators, const char *path);
  */
 void inv_emulators_watch(InvEmulators *emulators, const char *path, InvFreshness *freshness);
 /*
- * What an answer about the binary at @path depends on as far as files show it: itself, QEMU's
- * modules, and for a failure the libraries that it may have lacked. Owned by the caller; NULL and
- * the reason when it is no file that could be run.
+ * What an answer about the binary at @path depends on as far as files show it: itself and QEMU's
+ * modules; with @libraries also what a failure may have come of, a library that was missing. Owned by
+ * the caller; NULL and the reason when it is no file that could be run.
  */
-char *inv_emulators_fingerprint(const char *path, GError **error);
+char *inv_emulators_fingerprint(const char *path, gboolean libraries, GError **error);
 /* Raised by each inv_emulators_refresh(): answers of before are no longer to be given. */
 guint inv_emulators_generation(InvEmulators *emulators);
 

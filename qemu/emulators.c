@@ -322,11 +322,11 @@ with_libraries(const char *state)
 }
 
 char *
-inv_emulators_fingerprint(const char *path, GError **error)
+inv_emulators_fingerprint(const char *path, gboolean libraries, GError **error)
 {
     g_autofree char *state = stat_state(path, error);
 
-    return state ? with_libraries(state) : NULL;
+    return state && libraries ? with_libraries(state) : g_steal_pointer(&state);
 }
 
 typedef struct {
@@ -365,36 +365,60 @@ get_in_state(InvEmulators *emulators, const char *path, const char *state, guint
     return inv_answers_ask(emulators->emulators, path, key, deadline_ms, probe, &wanted, error);
 }
 
+static gboolean
+is_in_cache(InvEmulators *emulators, const char *path, const char *state)
+{
+    g_autofree char *whole = whole_state(path, state);
+    g_autofree char *subject = g_strdup_printf("%s " INV_EMULATOR_BASIC, path);
+    g_autofree char *key = inv_emulator_key_of(whole, INV_VIRT_QEMU);
+
+    return inv_cache_has(emulators->cache, subject, key);
+}
+
+static InvAnswerState
+peek_in_memory(InvEmulators *emulators, const char *path, const char *state, InvEmulator **emulator, GError **error)
+{
+    g_autofree char *key = with_libraries(state);
+    gpointer value = NULL;
+    InvAnswerState found = inv_answers_peek(emulators->emulators, path, key, &value, error);
+
+    *emulator = value;
+    return found;
+}
+
 InvEmulatorState
 inv_emulators_peek(InvEmulators *emulators, const char *path, InvEmulator **emulator, GError **error)
 {
     /* The cache answers at once; when it is damaged, QEMU is asked after all, in a short time or not at all. */
     const guint from_cache_ms = 1000;
     g_autofree char *state = stat_state(path, error);
-    g_autofree char *in_memory = state ? with_libraries(state) : NULL;
-    g_autofree char *whole = NULL, *subject = NULL, *key = NULL;
-    gpointer value = NULL;
 
     if (!state)
         return INV_EMULATOR_FAILED;
-    switch (inv_answers_peek(emulators->emulators, path, in_memory, &value, error)) {
+    switch (peek_in_memory(emulators, path, state, emulator, error)) {
     case INV_ANSWER_NONE:
         break;
     case INV_ANSWER_BUSY:
         return INV_EMULATOR_PROBING;
     case INV_ANSWER_VALUE:
-        *emulator = value;
         return INV_EMULATOR_KNOWN;
     case INV_ANSWER_ERROR:
         return INV_EMULATOR_FAILED;
     }
-    whole = whole_state(path, state);
-    subject = g_strdup_printf("%s " INV_EMULATOR_BASIC, path);
-    key = inv_emulator_key_of(whole, INV_VIRT_QEMU);
-    if (!inv_cache_has(emulators->cache, subject, key))
+    if (!is_in_cache(emulators, path, state))
         return INV_EMULATOR_UNKNOWN;
     *emulator = get_in_state(emulators, path, state, from_cache_ms, error);
     return *emulator ? INV_EMULATOR_KNOWN : INV_EMULATOR_FAILED;
+}
+
+gboolean
+inv_emulators_is_warm(InvEmulators *emulators, const char *path)
+{
+    g_autofree char *state = stat_state(path, NULL);
+    g_autoptr(InvEmulator) emulator = NULL;
+
+    return !state || peek_in_memory(emulators, path, state, &emulator, NULL) != INV_ANSWER_NONE ||
+           is_in_cache(emulators, path, state);
 }
 
 static gboolean

@@ -2,30 +2,7 @@
 /* What happens to the emulators, told as it happens. */
 #include "qemu/emulator_private.h"
 
-#include "qemu/probe_budget.h"
 #include "util/error.h"
-
-#include <string.h>
-
-const char *
-inv_emulator_state_to_string(InvEmulatorState state)
-{
-    switch (state) {
-    case INV_EMULATOR_UNKNOWN:
-        return "unknown";
-    case INV_EMULATOR_PROBING:
-        return "probing";
-    case INV_EMULATOR_KNOWN:
-        return "known";
-    case INV_EMULATOR_FAILED:
-        return "failed";
-    case INV_EMULATOR_CHANGED:
-        return "changed";
-    case INV_EMULATOR_GONE:
-        return "gone";
-    }
-    return "unknown";
-}
 
 static void
 log_change(const InvEmulatorChange *change)

@@ -1,0 +1,406 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Probing: who is asked, when, in which order, and who hears of it."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+import harness
+
+FAKE = os.path.join(harness.TOP_SRCDIR, "tests", "fake_qemu", "fake_qemu.py")
+
+
+class Counted:
+    """The real QEMU behind a script that writes down each of its starts."""
+
+    def __init__(self, daemon, name="qemu-system-x86_64", folder="emulators", before="", edit=""):
+        if not harness.QEMU:
+            raise harness.Skip("qemu-system-x86_64 is not installed")
+        self.folder = os.path.join(daemon.folder, folder)
+        os.makedirs(self.folder, exist_ok=True)
+        self.path = os.path.join(self.folder, name)
+        self.log = self.path + ".starts"
+        self.write(before, edit)
+
+    def write(self, before="", edit=""):
+        """As a package does it: a new file under the old name."""
+        fresh = self.path + ".new"
+        with open(fresh, "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\necho \"$*\" >> '{self.log}'\n{before}\n{edit}\nexec {harness.QEMU} \"$@\"\n")
+        os.chmod(fresh, 0o755)
+        os.rename(fresh, self.path)
+
+    def starts(self):
+        try:
+            with open(self.log, encoding="utf-8") as file:
+                return file.read().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def tables(self):
+        """Starts for a machine type's table, by accelerator and machine."""
+        return [line.split("-machine ", 1)[1].split(" ", 1)[0] for line in self.starts() if "-machine none" not in line]
+
+
+class Watch:
+    """`invar emulators --watch`, and what it has printed."""
+
+    def __init__(self, daemon, *arguments):
+        self.process = subprocess.Popen(
+            [harness.find_binary("invar"), "--json", "emulators", "--watch", *arguments], env=daemon.env, cwd=daemon.folder,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.lines = []
+        self.rest = b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *ignored):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(10)
+        self.process.stdout.close()
+
+    def news(self):
+        self.rest += self.process.stdout.read() or b""
+        *whole, self.rest = self.rest.split(b"\n")
+        self.lines += [json.loads(line) for line in whole]
+        return self.lines
+
+    def wait_for(self, path, state, subject=None, seconds=30):
+        """The first such news; what came before it is forgotten."""
+        def find():
+            for at, news in enumerate(self.news()):
+                if (news["path"], news["state"]) == (path, state) and (subject is None or subject in (news["subject"] or "")):
+                    del self.lines[:at + 1]
+                    return news
+            return None
+        try:
+            return harness.wait_for(find, f"{path} {subject}: {state}", seconds)
+        except TimeoutError:
+            harness.say(f"there came: {self.lines}")
+            raise
+
+
+def config(folder, more=""):
+    return f"[emulators]\nfolders={folder}\nprobe_timeout=10\n{more}"
+
+
+def own_daemon(more="", start=True, folder="emulators"):
+    daemon = harness.Daemon(start=False)
+    os.makedirs(os.path.dirname(daemon.config_path))
+    with open(daemon.config_path, "w", encoding="utf-8") as file:
+        file.write(config(os.path.join(daemon.folder, folder), more.replace("FOLDER", daemon.folder)))
+    os.makedirs(os.path.join(daemon.folder, folder))
+    if start:
+        daemon.start()
+    return daemon
+
+
+def restart(daemon, emulator):
+    """By then its background work is done: nothing is asked for two looks of it."""
+    daemon.restart()
+    settled(emulator)
+
+
+def settled(emulator, seconds=5):
+    count = -1
+    deadline = time.monotonic() + 60
+    while count != len(emulator.starts()):
+        assert time.monotonic() < deadline
+        count = len(emulator.starts())
+        time.sleep(seconds)
+
+
+def sick(daemon, name, text, mode=0o755):
+    path = os.path.join(daemon.folder, "emulators", name)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(path, mode)
+    return path
+
+
+def fake(daemon, name, **behaviour):
+    options = daemon.write(name + ".json", json.dumps({"log": daemon.path(name + ".log"), **behaviour}))
+    return sick(daemon, name, f"#!/bin/sh\nexec /usr/bin/python3 -B '{FAKE}' '{options}' \"$@\"\n")
+
+
+def by_path(rows):
+    return {row["path"]: row for row in rows}
+
+
+def test_all_are_found():
+    """emulators of folders, of the configuration and of domains are listed, a missing one with its message"""
+    with own_daemon("binaries=FOLDER/other/my-qemu:/nowhere/qemu\n", start=False) as daemon:
+        in_folder = Counted(daemon)
+        named = Counted(daemon, "my-qemu", "other")
+        of_domain = Counted(daemon, "third-qemu", "third")
+        checked = daemon.run(harness.find_binary("invard"), "--session", "--check-config", check=False)
+        assert checked.returncode == 6 and "'/nowhere/qemu' does not exist" in checked.stderr, checked
+        daemon.start()
+        assert "'/nowhere/qemu' does not exist" in daemon.log_tail(), daemon.log_tail()
+        daemon.invar("define", daemon.write("third.xml", harness.domain_xml(
+            "third", harness.relaxed("qemu64"), devices=f"<emulator>{of_domain.path}</emulator>")))
+        rows = by_path(daemon.invar_json("emulators", "--wait"))
+        assert set(rows) == {in_folder.path, named.path, of_domain.path, "/nowhere/qemu"}, rows
+        assert {row["state"] for path, row in rows.items() if path != "/nowhere/qemu"} == {"known"}, rows
+        assert rows["/nowhere/qemu"]["state"] == "failed" and "does not exist" in rows["/nowhere/qemu"]["error"], rows
+        # A domain's emulator is known to a daemon that has just begun, and no longer than there is the domain.
+        restart(daemon, of_domain)
+        assert of_domain.path in by_path(daemon.invar_json("emulators"))
+        daemon.invar("undefine", "third")
+        assert of_domain.path not in by_path(daemon.invar_json("emulators"))
+
+
+def test_configured_serves():
+    """a binary of the configuration serves its architecture where the folders have none for it"""
+    with own_daemon("binaries=FOLDER/other/my-qemu\n", start=False) as daemon:
+        named = Counted(daemon, "my-qemu", "other")
+        daemon.start()
+        assert named.path in daemon.invar("domcapabilities", "--arch", "x86_64", "--virttype", "qemu").stdout
+
+
+def test_background():
+    """a cold start asks every emulator in the background, with the tables of defined domains, and says so"""
+    with own_daemon(start=False) as daemon:
+        emulator = Counted(daemon)
+        daemon.start()
+        with Watch(daemon) as watch:
+            watch.wait_for(emulator.path, "known")
+            daemon.invar("define", daemon.write("one.xml", harness.domain_xml("one", harness.relaxed("qemu64"))))
+            assert watch.wait_for(emulator.path, "known", "tcg pc-q35")["ms"] > 0
+        daemon.stop()
+        for entry in os.listdir(daemon.folder + "/cache/invar"):
+            os.unlink(daemon.folder + "/cache/invar/" + entry)
+        os.unlink(emulator.log)
+        daemon.start()
+        # No client asks for anything.
+        harness.wait_for(lambda: len(emulator.tables()) == 1, "the table of the domain's machine type", 30)
+        assert len(emulator.starts()) == 2, emulator.starts()
+        assert "is known, in" in daemon.log_tail(), daemon.log_tail()
+
+
+def test_list_does_not_wait():
+    """a list waits for nobody: what hangs is being asked, what is known is shown"""
+    with own_daemon(start=False) as daemon:
+        good = Counted(daemon)
+        hanging = fake(daemon, "qemu-system-arm", mode="hang")
+        daemon.start()
+        harness.wait_for(lambda: by_path(daemon.invar_json("emulators"))[good.path]["state"] == "known", "the good one", 30)
+        before = time.monotonic()
+        rows = by_path(daemon.invar_json("emulators"))
+        assert time.monotonic() - before < 2
+        assert rows[hanging]["state"] == "probing", rows[hanging]
+        assert "is being asked" in daemon.invar("emulators").stdout
+        # It has its error in the end, and nobody asks it again.
+        failed = harness.wait_for(lambda: by_path(daemon.invar_json("emulators"))[hanging]["error"], "its error", 30)
+        assert "did not greet" in failed, failed
+        asked = open(daemon.path("qemu-system-arm.log"), encoding="utf-8").read().count("\n")
+        time.sleep(5)
+        assert open(daemon.path("qemu-system-arm.log"), encoding="utf-8").read().count("\n") == asked
+
+
+def test_hanging_delays_nobody():
+    """more emulators that hang than processors: a question to a good one takes as long as ever"""
+    with own_daemon(start=False) as daemon:
+        good = Counted(daemon)
+        for number in range(2 * (os.cpu_count() or 1) + 2):
+            fake(daemon, f"qemu-system-sick{number}", mode="hang")
+        daemon.start()
+        asker = subprocess.Popen([harness.find_binary("invar"), "emulators", "--wait"], env=daemon.env, stdout=subprocess.DEVNULL)
+        time.sleep(0.5)
+        before = time.monotonic()
+        assert daemon.invar_json("emulators", good.path)[0]["state"] == "known"
+        assert time.monotonic() - before < 8, time.monotonic() - before
+        # The end of the daemon waits for none of them.
+        before = time.monotonic()
+        daemon.stop()
+        assert time.monotonic() - before < 5, time.monotonic() - before
+        asker.wait(20)
+
+
+def test_watch_ends():
+    """emulators --watch ends with Ctrl-C and with --timeout, and goes with no other way to list"""
+    with own_daemon() as daemon:
+        before = time.monotonic()
+        assert daemon.invar("emulators", "--watch", "--timeout", "1").returncode == 0
+        assert 0.9 < time.monotonic() - before < 10
+        emulator = Counted(daemon)
+        with Watch(daemon) as watch:
+            watch.wait_for(emulator.path, "known")
+            watch.process.send_signal(signal.SIGINT)
+            assert watch.process.wait(10) == 0
+        for arguments in (["--watch", "--models"], ["--watch", "--wait"], ["--timeout", "3"]):
+            assert daemon.invar("emulators", *arguments, check=False).returncode == 2, arguments
+
+
+def ten_thousand_calls(daemon, emulator):
+    connection = daemon.connect()
+    try:
+        for _ in range(5000):
+            connection.getDomainCapabilities(emulator.path, "x86_64", "q35", "qemu")
+        for _ in range(4000):
+            connection.getCapabilities()
+        domain = connection.lookupByName("one")
+        for _ in range(1000):
+            domain.XMLDesc()
+    finally:
+        connection.close()
+
+
+def test_warm():
+    """a restart and 10,000 calls start no QEMU while nothing changed"""
+    with own_daemon(start=False) as daemon:
+        emulator = Counted(daemon)
+        daemon.start()
+        daemon.invar("define", daemon.write("one.xml", harness.domain_xml("one", harness.relaxed("qemu64"))))
+        daemon.invar("domcapabilities", "--emulatorbin", emulator.path, "--virttype", "qemu", "--machine", "q35")
+        daemon.invar("verdict", "one")
+        settled(emulator, 3)
+        known = emulator.starts()
+        assert known
+        restart(daemon, emulator)
+        daemon.invar("verdict", "one")
+        assert daemon.invar_json("emulators", "--wait")[0]["state"] == "known"
+        ten_thousand_calls(daemon, emulator)
+        daemon.kill()
+        restart(daemon, emulator)
+        daemon.invar("verdict", "one")
+        assert emulator.starts() == known, emulator.starts()[len(known):]
+
+
+def test_replaced():
+    """a binary that is replaced in place is asked again at once, its domains' tables with it, and clients hear of it"""
+    with own_daemon(start=False) as daemon:
+        emulator, other = Counted(daemon), Counted(daemon, "qemu-system-i386")
+        daemon.start()
+        daemon.invar("define", daemon.write("one.xml", harness.domain_xml("one", harness.relaxed("qemu64"))))
+        settled(emulator)
+        before, untouched = len(emulator.tables()), other.starts()
+        with Watch(daemon) as watch:
+            emulator.write("# another version")
+            watch.wait_for(emulator.path, "changed")
+            watch.wait_for(emulator.path, "known", "tcg pc-q35")
+            os.unlink(emulator.path)
+            watch.wait_for(emulator.path, "gone")
+            emulator.write("# and back again")
+            watch.wait_for(emulator.path, "changed")
+            watch.wait_for(emulator.path, "known", "tcg pc-q35")
+        assert len(emulator.tables()) == before + 2
+        assert other.starts() == untouched
+
+
+def write_file(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+class Host:
+    """A kernel whose every word is a test's own; KVM is played by a QEMU that is given TCG instead."""
+
+    def __init__(self, daemon):
+        harness.need_fault_points()
+        self.root = daemon.path("host")
+        self.write("/proc/sys/kernel/osrelease", "6.1.0-test\n")
+        self.write("/proc/cpuinfo", "processor: 0\nvendor_id: GenuineIntel\nmicrocode: 0x1\nflags: fpu\n\n")
+        self.write("/sys/devices/system/cpu/cpu0/microcode/version", "0x1\n")
+        self.write("/sys/module/kvm/parameters/ignore_msrs", "N\n")
+        self.write("/dev/kvm", "")
+        daemon.env.update(INVAR_HOST_ROOT=self.root, INVAR_ASSUME_KVM="1")
+
+    def write(self, path, text):
+        write_file(self.root + path, text)
+
+
+PLAY_KVM = "for word; do shift; case \"$word\" in kvm) word=tcg ;; esac; set -- \"$@\" \"$word\"; done"
+KVM_QUESTION = "-accel kvm"
+
+
+def change_microcode(daemon, host):
+    host.write("/proc/cpuinfo", "processor: 0\nvendor_id: GenuineIntel\nmicrocode: 0x2\nflags: fpu\n\n")
+    host.write("/sys/devices/system/cpu/cpu0/microcode/version", "0x2\n")
+
+
+def change_parameter(daemon, host):
+    host.write("/sys/module/kvm/parameters/ignore_msrs", "Y\n")
+
+
+def change_kernel(daemon, host):
+    """A kernel changes while no program runs."""
+    daemon.stop()
+    host.write("/proc/sys/kernel/osrelease", "6.2.0-test\n")
+    daemon.start()
+
+
+def load_module(daemon, host):
+    host.write("/sys/module/kvm_intel/parameters/nested", "Y\n")
+
+
+KEYS = [
+    {"name": "another microcode asks KVM's tables again, and nothing else", "change": change_microcode, "told": "cpu"},
+    {"name": "another module parameter asks KVM's tables again, and nothing else", "change": change_parameter, "told": "kvm"},
+    {"name": "another module asks KVM's tables again, and nothing else", "change": load_module, "told": "kvm"},
+    {"name": "another kernel asks KVM's tables again, and nothing else", "change": change_kernel, "told": None},
+]
+
+
+def with_kvm(daemon):
+    """(host, emulator): one domain under TCG, one under KVM, and all that they need is known."""
+    host, emulator = Host(daemon), Counted(daemon, edit=PLAY_KVM)
+    daemon.start()
+    for virttype in ("qemu", "kvm"):
+        daemon.invar("define", daemon.write("d.xml", harness.domain_xml(virttype, harness.relaxed("qemu64"), virttype=virttype)))
+    settled(emulator)
+    return host, emulator
+
+
+@harness.rows(KEYS)
+def test_key(row):
+    with own_daemon(start=False) as daemon:
+        host, emulator = with_kvm(daemon)
+        known = emulator.starts()
+        assert sum(KVM_QUESTION in line for line in known) == 1, known
+        if row["told"]:
+            with Watch(daemon) as watch:
+                row["change"](daemon, host)
+                watch.wait_for(None, "changed", row["told"])
+                watch.wait_for(emulator.path, "known", "kvm pc-q35")
+        else:
+            row["change"](daemon, host)
+            harness.wait_for(lambda: len(emulator.starts()) > len(known), "the question under the other kernel")
+        settled(emulator)
+        fresh = emulator.starts()[len(known):]
+        assert len(fresh) == 1 and KVM_QUESTION in fresh[0], fresh
+
+
+def test_kvm_device():
+    """/dev/kvm vanishes, may not be used, and appears: clients hear of each, and what was known holds again"""
+    with own_daemon(start=False) as daemon:
+        host, emulator = with_kvm(daemon)
+        device, known = host.root + "/dev/kvm", emulator.starts()
+        works = lambda: {a["name"]: a for a in daemon.invar_json("emulators", emulator.path)[0]["accelerators"]}["kvm"]["works"]
+        with Watch(daemon) as watch:
+            os.unlink(device)
+            assert "absent" in watch.wait_for(None, "changed", "kvm")["reason"]
+            assert not works()
+            harness.wait_for(lambda: "kvm" not in daemon.invar("verdict", "qemu", check=False).stderr, "TCG goes on")
+            host.write("/dev/kvm", "")
+            assert "works" in watch.wait_for(None, "changed", "kvm")["reason"]
+            assert works()
+            if os.geteuid() != 0:
+                os.chmod(device, 0)
+                assert "kvm works" not in watch.wait_for(None, "changed", "kvm")["reason"].split("and was")[0]
+                assert not works()
+                os.chmod(device, 0o600)
+                watch.wait_for(None, "changed", "kvm")
+        settled(emulator)
+        # The same KVM as before: its answers hold.
+        assert emulator.starts() == known, emulator.starts()[len(known):]
+
+
+if __name__ == "__main__":
+    harness.main()
