@@ -20,10 +20,10 @@ def test_emulators(daemon):
     """probing finds this machine's QEMU, its version, accelerators and machines"""
     harness.need_witness()
     version = daemon.run(harness.QEMU, "--version").stdout.split()[3]
-    listed = daemon.invar("emulators").stdout
+    listed = daemon.invar("emulators", "--wait").stdout
     assert version in listed, listed
     assert "tcg" in listed, listed
-    whole = str(daemon.invar_json("emulators"))
+    whole = str(daemon.invar_json("emulators", "--wait"))
     for word in (version, "x86_64", "tcg", "q35"):
         assert word in whole, f"{word} is not in {whole[:2000]}"
 

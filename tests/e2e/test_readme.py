@@ -31,7 +31,7 @@ def session(text):
 
 def same_qemu(daemon, text):
     """The texts can be compared only where QEMU is the README's."""
-    here = {emulator["version"] for emulator in daemon.invar_json("emulators") if emulator["arch"] == "x86_64"}
+    here = {emulator["version"] for emulator in daemon.invar_json("emulators", "--wait") if emulator["arch"] == "x86_64"}
     return here == {version.split()[1] for version in QEMU_VERSION.findall(text)}
 
 
