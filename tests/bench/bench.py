@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 
+import bare_probe
 import cpu_calls
 import qemu_alone
 from servers import CannotStart, Invard, Libvirtd, harness
@@ -108,6 +109,19 @@ def first_answer(server, question):
             connection.close()
     finally:
         server.stop()
+
+
+def bench_bare(options):
+    """QEMU's own time for what a cold start asks; invard's share is what it takes beyond."""
+    try:
+        one = [bare_probe.one(harness.QEMU) for _ in range(options.runs)]
+        every = [bare_probe.every() for _ in range(options.runs)]
+    except (OSError, ValueError) as error:
+        print(f"QEMU alone: {error}")
+        return
+    print(f"QEMU alone: the conversations about one emulator take {statistics.median(one) * 1000:.1f} ms, those with all "
+          f"{every[0][1]}, {bare_probe.AT_ONCE} at a time, {statistics.median(seconds for seconds, _ in every) * 1000:.1f} ms")
+    print()
 
 
 def bench_probes(table, server, runs, cold_runs):
@@ -289,6 +303,8 @@ def main():
         sys.exit("bench: qemu-system-x86_64 is not installed")
     libvirt.registerErrorHandler(lambda context, error: None, None)
     print_facts(options)
+    if not options.cpu:
+        bench_bare(options)
     kinds = [kind for kind in (Invard, Libvirtd) if options.only in (None, kind.name)]
     table = Table([kind.name for kind in kinds])
     trouble = []
