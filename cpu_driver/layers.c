@@ -30,6 +30,21 @@ inv_feature_layers_free(InvFeatureLayers *layers)
     g_free(layers);
 }
 
+/* Of an accelerator's own, and no processor's. */
+static gboolean
+is_added(const char *name)
+{
+    return g_str_has_prefix(name, "kvm-") || g_str_has_prefix(name, "kvm_") || g_str_has_prefix(name, "hv-");
+}
+
+/* What QEMU leaves out of its host CPU under KVM, whatever KVM offers, and gives to whoever names it (QEMU 7.2 and 10.0). */
+static gboolean
+is_on_request(const Subject *subject)
+{
+    return g_str_has_prefix(subject->name, "hv-") || strcmp(subject->name, "kvm-hint-dedicated") == 0 ||
+        (strcmp(subject->name, "topoext") == 0 && subject->kernel == 1);
+}
+
 static int
 has(const InvFeatureSet *set, const char *name)
 {
@@ -70,6 +85,8 @@ look_at(const InvCpuFacts *facts, const char *name)
     if (subject.kvm && entry && !entry->migratable && subject.known == 1 && subject.given == 0 &&
         (subject.kernel == 1 || (subject.kernel < 0 && subject.hardware == 1)))
         subject.given = 1;
+    if (subject.kvm && subject.known == 1 && subject.given == 0 && is_on_request(&subject))
+        subject.given = -1;
     /* All rows are of Intel's chips. */
     if (g_strcmp0(facts->host_vendor, INTEL) != 0)
         subject.limit.microcode = NULL;
@@ -149,11 +166,28 @@ blame_qemu(const Subject *subject, InvLayer *layer, char **reason, char **advice
 {
     const InvCpuFacts *facts = subject->facts;
 
+    if (subject->known == 1 && subject->limit.machine_setting) {
+        g_autofree char *values = g_strjoinv(" or ", (char **)subject->limit.machine_values);
+
+        *layer = INV_LAYER_CONFIGURATION;
+        *reason = g_strdup_printf("%s goes with %s=%s only, and machine %s of %s is set otherwise", subject->name,
+                                  subject->limit.machine_setting, values, facts->machine, facts->emulator);
+        *advice = g_strdup(subject->limit.machine_remedy);
+        return;
+    }
     if (subject->known == 1 && subject->kernel == 1) {
         *layer = INV_LAYER_MACHINE;
         *reason = g_strdup_printf("the host's kernel (KVM) offers %s and %s knows it, machine %s does not give it to guests", subject->name,
                                   facts->emulator, facts->machine);
         *advice = g_strdup("choose another machine type, or use a newer QEMU");
+        return;
+    }
+    if (subject->known == 1 && is_added(subject->name)) {
+        /* What KVM says of these has no place in the map; QEMU gives what it knows and KVM offers. */
+        *layer = INV_LAYER_KERNEL;
+        *reason = g_strdup_printf("%s knows %s, and does not give it to guests of machine %s with this kernel's KVM", facts->emulator,
+                                  subject->name, facts->machine);
+        *advice = g_strdup("run a newer kernel on this host");
         return;
     }
     *layer = INV_LAYER_QEMU;
@@ -256,7 +290,8 @@ machine_text(const Subject *subject)
     const char *machine = subject->facts->machine;
 
     if (subject->given < 0)
-        return g_strdup_printf("%s: not known", machine);
+        return g_strdup_printf("%s: %s", machine,
+                               subject->known == 1 ? "only a guest that names it may have it, which was not tried" : "not known");
     if (!subject->given)
         return g_strdup_printf("%s: a guest cannot have it", machine);
     return g_strdup_printf("%s: a guest can have it%s", machine,
@@ -267,14 +302,15 @@ static void
 answer_configuration(const Subject *subject, InvFeatureLayers *layers)
 {
     /* A setting that this processor does not heed, or that hides what was never there, forbids nothing. */
-    gboolean forbids = subject->limit.setting && subject->given != 1 && layers->available == 0 && layers->layer == INV_LAYER_CONFIGURATION;
+    gboolean forbids = layers->available == 0 && layers->layer == INV_LAYER_CONFIGURATION;
+    const char *setting = subject->limit.setting ? subject->limit.setting : subject->limit.machine_setting;
 
     if (!subject->kvm)
         set_answer(layers, INV_LAYER_CONFIGURATION, -1, g_strdup("not asked: under TCG no setting of the kernel matters"));
     else if (!subject->facts->limits)
         set_answer(layers, INV_LAYER_CONFIGURATION, -1, g_strdup("the settings of the kernel were not read"));
     else if (forbids)
-        set_answer(layers, INV_LAYER_CONFIGURATION, 0, g_strdup_printf("%s forbids it", subject->limit.setting));
+        set_answer(layers, INV_LAYER_CONFIGURATION, 0, g_strdup_printf("%s forbids it", setting));
     else
         set_answer(layers, INV_LAYER_CONFIGURATION, 1, g_strdup("no setting that is known forbids it"));
 }
@@ -296,12 +332,6 @@ inv_cpu_feature_layers(const InvCpuFacts *facts, const char *feature)
     set_answer(layers, INV_LAYER_MACHINE, subject.given, machine_text(&subject));
     answer_configuration(&subject, layers);
     return layers;
-}
-
-static gboolean
-is_added(const char *name)
-{
-    return g_str_has_prefix(name, "kvm-") || g_str_has_prefix(name, "kvm_") || g_str_has_prefix(name, "hv-");
 }
 
 static void

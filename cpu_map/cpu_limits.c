@@ -13,8 +13,19 @@
 /* Linux's own numbers of features: a word of 32 bits is a register of CPUID. */
 #define BITS_PER_WORD 32u
 
+typedef enum { KIND_BOOT, KIND_MODULE, KIND_MACHINE } Kind;
+
+/* Words of the data, and of people. */
+static const struct {
+    const char *name, *called;
+} kinds[] = {
+    [KIND_BOOT] = { "boot", "the boot option" },
+    [KIND_MODULE] = { "module", "the module parameter" },
+    [KIND_MACHINE] = { "machine", "the machine's setting" },
+};
+
 typedef struct {
-    gboolean boot;   /* else a module's parameter */
+    Kind kind;
     char *option;
     char **values;   /* those that do it; "-": the bare word; "*": any */
     char **features; /* "=" alone: the value names them */
@@ -68,10 +79,12 @@ add_switch(char **columns, gpointer opaque, GError **error)
 {
     InvCpuLimits *limits = opaque;
     Switch *entry;
-    gboolean boot = strcmp(columns[0], "boot") == 0;
+    guint kind = 0;
 
-    if (!boot && strcmp(columns[0], "module") != 0)
-        return inv_error_set(error, VIR_ERR_CONF_SYNTAX, "'%s' is neither 'boot' nor 'module'", columns[0]);
+    while (kind < G_N_ELEMENTS(kinds) && strcmp(columns[0], kinds[kind].name) != 0)
+        kind++;
+    if (kind == G_N_ELEMENTS(kinds))
+        return inv_error_set(error, VIR_ERR_CONF_SYNTAX, "'%s' is none of 'boot', 'module', 'machine'", columns[0]);
     for (guint i = 1; i <= 6; i++) {
         if (!*columns[i])
             return inv_error_set(error, VIR_ERR_CONF_SYNTAX, "column %u of the option '%s' is empty", i + 1, columns[1]);
@@ -81,7 +94,7 @@ add_switch(char **columns, gpointer opaque, GError **error)
                              columns[4]);
     entry = g_new0(Switch, 1);
     entry->hides_cpuid = strcmp(columns[4], "cpuid") == 0;
-    entry->boot = boot;
+    entry->kind = (Kind)kind;
     entry->option = g_strdup(columns[1]);
     entry->values = g_strsplit(columns[2], ",", -1);
     entry->features = g_strsplit(columns[3], " ", -1);
@@ -179,7 +192,7 @@ forbid(InvCpuHostLimits *host, const Switch *entry, const char *feature, const c
     if (g_hash_table_contains(host->forbidden, feature))
         return;
     forbidden = g_new0(Forbidden, 1);
-    forbidden->setting = g_strdup_printf("%s %s", entry->boot ? "the boot option" : "the module parameter", setting);
+    forbidden->setting = g_strdup_printf("%s %s", kinds[entry->kind].called, setting);
     forbidden->entry = entry;
     g_hash_table_insert(host->forbidden, g_strdup(feature), forbidden);
 }
@@ -235,7 +248,7 @@ forbid_named(InvCpuHostLimits *host, const Switch *entry, const InvCpuMap *map, 
 
 /* @word: "nosmap", "tsx=off", "kvm_intel.nested=0". */
 static void
-apply(InvCpuHostLimits *host, const InvCpuMap *map, const char *word, gboolean boot)
+apply(InvCpuHostLimits *host, const InvCpuMap *map, const char *word, Kind kind)
 {
     g_auto(GStrv) parts = g_strsplit(word, "=", 2);
     const char *value = parts[0] ? parts[1] : NULL;
@@ -244,7 +257,7 @@ apply(InvCpuHostLimits *host, const InvCpuMap *map, const char *word, gboolean b
         const Switch *entry = g_ptr_array_index(host->limits->switches, i);
         const char *const *values = (const char *const *)entry->values;
 
-        if (entry->boot != boot || strcmp(entry->option, parts[0]) != 0)
+        if (entry->kind != kind || strcmp(entry->option, parts[0]) != 0)
             continue;
         if (!g_strv_contains(values, value ? value : "-") && !(value && g_strv_contains(values, "*")))
             continue;
@@ -271,10 +284,10 @@ inv_cpu_host_limits_new(const InvCpuLimits *limits, const InvCpuMap *map, const 
         /* What follows is for the first program, not for the kernel. */
         if (strcmp(*word, "--") == 0)
             break;
-        apply(host, map, *word, TRUE);
+        apply(host, map, *word, KIND_BOOT);
     }
     for (const char *const *parameter = settings->parameters; parameter && *parameter; parameter++)
-        apply(host, map, *parameter, FALSE);
+        apply(host, map, *parameter, KIND_MODULE);
     return host;
 }
 
@@ -289,16 +302,33 @@ inv_cpu_host_limits_free(InvCpuHostLimits *host)
     g_free(host);
 }
 
+static const Switch *
+find_machine_setting(const InvCpuLimits *limits, const char *feature)
+{
+    for (guint i = 0; i < limits->switches->len; i++) {
+        const Switch *entry = g_ptr_array_index(limits->switches, i);
+
+        if (entry->kind == KIND_MACHINE && g_strv_contains((const char *const *)entry->features, feature))
+            return entry;
+    }
+    return NULL;
+}
+
 InvCpuLimit
 inv_cpu_host_limits_find(const InvCpuHostLimits *host, const char *feature)
 {
     const Forbidden *forbidden = host ? g_hash_table_lookup(host->forbidden, feature) : NULL;
     const char *since = host ? g_hash_table_lookup(host->limits->kernels, feature) : NULL;
 
+    const Switch *machine = host ? find_machine_setting(host->limits, feature) : NULL;
+
     return (InvCpuLimit){
         .setting = forbidden ? forbidden->setting : NULL,
         .remedy = forbidden ? forbidden->entry->remedy : NULL,
         .hides_cpuid = forbidden && forbidden->entry->hides_cpuid,
+        .machine_setting = machine ? machine->option : NULL,
+        .machine_values = machine ? (const char *const *)machine->values : NULL,
+        .machine_remedy = machine ? machine->remedy : NULL,
         .linux_since = since && host->release && inv_linux_version_compare(host->release, since) < 0 ? since : NULL,
         .microcode = host ? g_hash_table_lookup(host->limits->microcode, feature) : NULL,
     };

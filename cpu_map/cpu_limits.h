@@ -42,6 +42,10 @@ typedef struct {
     const char *setting;   /* what forbids it here: "the boot option nosmap", "the module parameter kvm_intel.nested=0" */
     const char *remedy;    /* of that */
     gboolean hides_cpuid;  /* it does so from programs of the host as well */
+    /* QEMU gives it with these values of this setting of the machine only ("kernel-irqchip": "on", "split"). */
+    const char *machine_setting;
+    const char *const *machine_values;
+    const char *machine_remedy;
     const char *linux_since; /* the first Linux whose KVM offers it, when this host's is older */
     const char *microcode; /* why chips that had it may lack it now */
 } InvCpuLimit;
