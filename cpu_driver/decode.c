@@ -2,6 +2,7 @@
 #include "cpu_driver/decode.h"
 
 #include "cpu_driver/expand.h"
+#include "cpu_map/cpu_errata.h"
 #include "cpu_map/table_file.h"
 #include "util/error.h"
 
@@ -10,7 +11,6 @@
 #define LEAF_EXTENDED 0x80000000u
 #define LEAF1_EDX_SSE2 (1u << 26)
 #define VENDOR_ID_LENGTH 12u
-#define ERRATA_HEADER "vendor\tfamily\tmodel_number\tsteppings\tfeature\twhy"
 
 typedef struct {
     const InvCpuModelEntry *entry; /* borrowed from the models */
@@ -20,22 +20,13 @@ typedef struct {
     guint stem;               /* index of the first model of the same generation */
 } ModelSets;
 
-typedef struct {
-    char *vendor;
-    guint family;
-    guint model_first, model_last;
-    guint stepping_first, stepping_last;
-    char *feature;
-    char *why;
-} Erratum;
-
 struct InvCpuDecoder {
     const InvCpuMap *map;       /* borrowed, as are the next two */
     const InvCpuModels *models;
     InvFeatureNames *names;
     GPtrArray *sets;            /* of ModelSets, owned, in the order of the models */
     GHashTable *sets_of;        /* InvCpuModelEntry → ModelSets, both borrowed */
-    GPtrArray *errata;          /* of Erratum, owned */
+    InvCpuErrata *errata;       /* owned; NULL: of a map without features */
     InvFeatureSet *microcode;   /* what an update takes away */
     InvFeatureSet *vmx_parts;   /* every vmx-* of the map */
 };
@@ -51,41 +42,6 @@ sets_free(gpointer data)
     g_free(sets);
 }
 
-static void
-erratum_free(gpointer data)
-{
-    Erratum *erratum = data;
-
-    g_free(erratum->vendor);
-    g_free(erratum->feature);
-    g_free(erratum->why);
-    g_free(erratum);
-}
-
-static gboolean
-parse_number(const char *text, guint *value, GError **error)
-{
-    guint64 number;
-
-    if (!g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT32, &number, NULL))
-        return inv_error_set(error, VIR_ERR_CONF_SYNTAX, "'%s' is not a number", text);
-    *value = (guint)number;
-    return TRUE;
-}
-
-/* "3", "0-3", or "-" for any. */
-static gboolean
-parse_range(const char *text, guint *first, guint *last, GError **error)
-{
-    g_auto(GStrv) ends = g_strsplit(text, "-", 2);
-
-    *first = 0;
-    *last = G_MAXUINT;
-    if (strcmp(text, "-") == 0)
-        return TRUE;
-    return parse_number(ends[0], first, error) && parse_number(ends[1] ? ends[1] : ends[0], last, error);
-}
-
 static gboolean
 is_known(const InvCpuDecoder *decoder, const char *feature, GError **error)
 {
@@ -94,23 +50,6 @@ is_known(const InvCpuDecoder *decoder, const char *feature, GError **error)
     if (!known || strcmp(known->name, feature) != 0)
         return inv_error_set(error, VIR_ERR_CONF_SYNTAX, "'%s' is not among the features", feature);
     return TRUE;
-}
-
-static gboolean
-add_erratum(char **columns, gpointer opaque, GError **error)
-{
-    InvCpuDecoder *decoder = opaque;
-    Erratum *erratum = g_new0(Erratum, 1);
-
-    g_ptr_array_add(decoder->errata, erratum);
-    erratum->vendor = g_strdup(inv_cpu_vendor_to_id(columns[0]));
-    erratum->feature = g_strdup(columns[4]);
-    erratum->why = g_strdup(columns[5]);
-    if (!is_known(decoder, columns[4], error))
-        return FALSE;
-    return parse_number(columns[1], &erratum->family, error) &&
-           parse_range(columns[2], &erratum->model_first, &erratum->model_last, error) &&
-           parse_range(columns[3], &erratum->stepping_first, &erratum->stepping_last, error);
 }
 
 static gboolean
@@ -158,7 +97,6 @@ inv_cpu_decoder_new(const char *folder, const InvCpuMap *map, const InvCpuModels
     decoder->names = names;
     decoder->sets = g_ptr_array_new_with_free_func(sets_free);
     decoder->sets_of = g_hash_table_new(NULL, NULL);
-    decoder->errata = g_ptr_array_new_with_free_func(erratum_free);
     decoder->microcode = inv_feature_set_new(names);
     decoder->vmx_parts = inv_feature_set_new(names);
     for (guint i = 0; i < inv_cpu_map_size(map); i++) {
@@ -169,7 +107,7 @@ inv_cpu_decoder_new(const char *folder, const InvCpuMap *map, const InvCpuModels
     }
     /* Both are of the map's features: a map without any is another architecture's. */
     if (inv_cpu_map_size(map) &&
-        (!inv_table_file_read(x86, "errata.tsv", ERRATA_HEADER, add_erratum, decoder, error) ||
+        (!(decoder->errata = inv_cpu_errata_load(x86, map, error)) ||
          !inv_table_file_read(x86, "microcode.tsv", "feature\twhy", add_microcode, decoder, error)))
         return NULL;
     for (guint i = 0; i < inv_cpu_models_size(models); i++)
@@ -184,7 +122,7 @@ inv_cpu_decoder_free(InvCpuDecoder *decoder)
         return;
     g_hash_table_unref(decoder->sets_of);
     g_ptr_array_unref(decoder->sets);
-    g_ptr_array_unref(decoder->errata);
+    inv_cpu_errata_free(decoder->errata);
     inv_feature_set_free(decoder->microcode);
     inv_feature_set_free(decoder->vmx_parts);
     g_free(decoder);
@@ -228,23 +166,16 @@ inv_cpu_decoder_model(const InvCpuDecoder *decoder, const char *model, gboolean 
     return !sets ? NULL : vmx ? sets->nested : sets->features;
 }
 
-static gboolean
-concerns(const Erratum *erratum, const char *vendor, guint family, guint model_number, guint stepping)
-{
-    return strcmp(erratum->vendor, inv_cpu_vendor_to_id(vendor)) == 0 && erratum->family == family &&
-           model_number >= erratum->model_first && model_number <= erratum->model_last && stepping >= erratum->stepping_first &&
-           stepping <= erratum->stepping_last;
-}
-
 InvFeatureSet *
 inv_cpu_broken_features(const InvCpuDecoder *decoder, const char *vendor, guint family, guint model_number, guint stepping)
 {
+    const InvCpuSignature chip = { .vendor = vendor, .family = family, .model_number = model_number, .stepping = stepping };
     InvFeatureSet *broken = inv_feature_set_new(decoder->names);
 
-    for (guint i = 0; i < decoder->errata->len; i++) {
-        const Erratum *erratum = g_ptr_array_index(decoder->errata, i);
+    for (guint i = 0; i < inv_cpu_errata_size(decoder->errata); i++) {
+        const InvCpuErratum *erratum = inv_cpu_errata_at(decoder->errata, i);
 
-        if (concerns(erratum, vendor, family, model_number, stepping))
+        if (inv_cpu_erratum_concerns(erratum, &chip))
             inv_feature_set_add(broken, erratum->feature);
     }
     return broken;
@@ -253,14 +184,9 @@ inv_cpu_broken_features(const InvCpuDecoder *decoder, const char *vendor, guint 
 const char *
 inv_cpu_broken_reason(const InvCpuDecoder *decoder, const InvCpuSeen *seen, const char *feature)
 {
-    for (guint i = 0; i < decoder->errata->len; i++) {
-        const Erratum *erratum = g_ptr_array_index(decoder->errata, i);
+    const InvCpuSignature chip = { seen->vendor, seen->family, seen->model_number, seen->stepping };
 
-        if (strcmp(erratum->feature, feature) == 0 &&
-            concerns(erratum, seen->vendor, seen->family, seen->model_number, seen->stepping))
-            return erratum->why;
-    }
-    return NULL;
+    return inv_cpu_errata_find(decoder->errata, &chip, feature);
 }
 
 /* Does the processor say that it has this leaf? Intel answers a leaf beyond with the content of the last one. */
@@ -330,6 +256,18 @@ read_signature(guint32 eax, InvCpuSeen *seen)
         seen->model_number |= (eax >> 16 & 0xf) << 4;
     if (seen->family == 0xf)
         seen->family += eax >> 20 & 0xff;
+}
+
+gboolean
+inv_cpu_seen_identify(const InvCpuidData *data, InvCpuSeen *seen, GError **error)
+{
+    const InvCpuidLeaf *first = inv_cpuid_data_leaf(data, 0, 0);
+    const InvCpuidLeaf *second = inv_cpuid_data_leaf(data, 1, 0);
+
+    if (!first || !second)
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "the CPUID dump has no leaf 0 or no leaf 1");
+    read_signature(second->regs[INV_CPU_REGISTER_EAX], seen);
+    return read_vendor(first, seen, error);
 }
 
 /* Bits of leaves that the processor does not have are no features of it. */

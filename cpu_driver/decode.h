@@ -60,6 +60,9 @@ InvCpuSeen *inv_cpu_seen_from_cpuid(const InvCpuDecoder *decoder, const InvCpuid
  */
 InvCpuSeen *inv_cpu_seen_from_expansion(const InvCpuDecoder *decoder, const InvJson *reply, GError **error);
 
+/* Fills vendor (to be freed with @seen) and signature alone. Errors: VIR_ERR_INVALID_ARG. */
+gboolean inv_cpu_seen_identify(const InvCpuidData *data, InvCpuSeen *seen, GError **error);
+
 /* Bits that are broken on this stepping. Owned by the caller. */
 InvFeatureSet *inv_cpu_broken_features(const InvCpuDecoder *decoder, const char *vendor, guint family, guint model_number, guint stepping);
 /* Why @feature is among them: words without a final period; NULL: it is not. Borrowed. */

@@ -124,6 +124,12 @@ blame_kernel(const Subject *subject, InvLayer *layer, char **reason, char **advi
         return;
     }
     *layer = INV_LAYER_KERNEL;
+    if (subject->limit.erratum) {
+        *reason = g_strdup_printf("the host's processor shows %s, its kernel (KVM) does not offer what is broken on it (%s)", subject->name,
+                                  subject->limit.erratum);
+        *advice = g_strdup("update the host's microcode, or run the domain on a host whose processor is not affected");
+        return;
+    }
     *advice = newer_kernel(subject);
     if (subject->limit.linux_since)
         *reason = g_strdup_printf("the host's processor has %s, its kernel (%s, KVM) does not offer it to guests; Linux %s does",

@@ -37,6 +37,7 @@ struct InvCpuLimits {
     GPtrArray *switches;   /* of Switch, owned */
     GHashTable *kernels;   /* feature → version */
     GHashTable *microcode; /* feature → why */
+    InvCpuErrata *errata;  /* or NULL: another architecture's */
 };
 
 typedef struct {
@@ -49,6 +50,8 @@ struct InvCpuHostLimits {
     GHashTable *forbidden;      /* feature → Forbidden */
     char *kernel;               /* or NULL */
     char *release;              /* or NULL */
+    char *vendor;               /* NULL: the chip is not known */
+    InvCpuSignature chip;       /* its vendor is that above */
 };
 
 static const char *const x86_arches[] = { "x86_64", "i686", NULL };
@@ -125,7 +128,7 @@ add_microcode(char **columns, gpointer opaque, GError **error)
 }
 
 InvCpuLimits *
-inv_cpu_limits_load(const char *folder, const char *arch, GError **error)
+inv_cpu_limits_load(const char *folder, const char *arch, const InvCpuMap *map, GError **error)
 {
     g_autoptr(InvCpuLimits) limits = g_new0(InvCpuLimits, 1);
     g_autofree char *x86 = g_build_filename(folder, "x86", NULL);
@@ -136,7 +139,8 @@ inv_cpu_limits_load(const char *folder, const char *arch, GError **error)
     if (g_strv_contains(x86_arches, arch) &&
         (!inv_table_file_read(x86, "kernels.tsv", KERNELS_HEADER, add_kernel, limits, error) ||
          !inv_table_file_read(x86, "configuration.tsv", CONFIGURATION_HEADER, add_switch, limits, error) ||
-         !inv_table_file_read(x86, "microcode.tsv", MICROCODE_HEADER, add_microcode, limits, error)))
+         !inv_table_file_read(x86, "microcode.tsv", MICROCODE_HEADER, add_microcode, limits, error) ||
+         !(limits->errata = inv_cpu_errata_load(x86, map, error))))
         return NULL;
     return g_steal_pointer(&limits);
 }
@@ -149,6 +153,7 @@ inv_cpu_limits_free(InvCpuLimits *limits)
     g_ptr_array_unref(limits->switches);
     g_hash_table_unref(limits->kernels);
     g_hash_table_unref(limits->microcode);
+    inv_cpu_errata_free(limits->errata);
     g_free(limits);
 }
 
@@ -279,6 +284,10 @@ inv_cpu_host_limits_new(const InvCpuLimits *limits, const InvCpuMap *map, const 
     host->limits = limits;
     host->forbidden = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, forbidden_free);
     host->release = g_strdup(settings->release);
+    if (settings->chip) {
+        host->chip = *settings->chip;
+        host->chip.vendor = host->vendor = g_strdup(settings->chip->vendor);
+    }
     host->kernel = settings->release ? g_strdup_printf("Linux %s", settings->release) : NULL;
     for (char **word = words; *word; word++) {
         /* What follows is for the first program, not for the kernel. */
@@ -299,6 +308,7 @@ inv_cpu_host_limits_free(InvCpuHostLimits *host)
     g_hash_table_unref(host->forbidden);
     g_free(host->kernel);
     g_free(host->release);
+    g_free(host->vendor);
     g_free(host);
 }
 
@@ -330,6 +340,7 @@ inv_cpu_host_limits_find(const InvCpuHostLimits *host, const char *feature)
         .machine_values = machine ? (const char *const *)machine->values : NULL,
         .machine_remedy = machine ? machine->remedy : NULL,
         .linux_since = since && host->release && inv_linux_version_compare(host->release, since) < 0 ? since : NULL,
+        .erratum = host && host->vendor ? inv_cpu_errata_find(host->limits->errata, &host->chip, feature) : NULL,
         .microcode = host ? g_hash_table_lookup(host->limits->microcode, feature) : NULL,
     };
 }

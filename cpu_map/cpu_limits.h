@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "cpu_map/cpu_errata.h"
 #include "cpu_map/cpu_map.h"
 
 #include <glib.h>
@@ -9,16 +10,16 @@ G_BEGIN_DECLS
 
 /*
  * What is written of why guests of KVM lack a feature that the processor has: since which Linux KVM
- * offers it (kernels.tsv), which boot options and module parameters hide it (configuration.tsv), and
- * what microcode takes away (microcode.tsv). Immutable after loading; shared by all threads.
+ * offers it (kernels.tsv), which boot options and module parameters hide it (configuration.tsv),
+ * what microcode takes away (microcode.tsv), and what is broken on which chips (errata.tsv). Immutable after loading; shared by all threads.
  */
 typedef struct InvCpuLimits InvCpuLimits;
 
 /*
- * @folder: as for inv_cpu_map_load(). An architecture of which nothing is written gives empty ones.
+ * @folder: as for inv_cpu_map_load(). @map: that of @arch; used while loading only. An architecture of which nothing is written gives empty ones.
  * Errors: VIR_ERR_SYSTEM_ERROR (not readable), VIR_ERR_CONF_SYNTAX with file and line.
  */
-InvCpuLimits *inv_cpu_limits_load(const char *folder, const char *arch, GError **error);
+InvCpuLimits *inv_cpu_limits_load(const char *folder, const char *arch, const InvCpuMap *map, GError **error);
 void inv_cpu_limits_free(InvCpuLimits *limits);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvCpuLimits, inv_cpu_limits_free)
 
@@ -27,6 +28,7 @@ typedef struct {
     const char *release;            /* of the kernel, as `uname -r` says: "6.1.0-18-amd64" */
     const char *cmdline;            /* of the kernel: /proc/cmdline */
     const char *const *parameters;  /* "kvm_intel.nested=0", NULL-terminated */
+    const InvCpuSignature *chip;    /* of the processor; NULL: not known, or a guest's, which is its hypervisor's choice */
 } InvCpuHostSettings;
 
 /* The limits of one host. Immutable; shared by threads. */
@@ -47,6 +49,7 @@ typedef struct {
     const char *const *machine_values;
     const char *machine_remedy;
     const char *linux_since; /* the first Linux whose KVM offers it, when this host's is older */
+    const char *erratum;   /* why it is broken on this chip */
     const char *microcode; /* why chips that had it may lack it now */
 } InvCpuLimit;
 

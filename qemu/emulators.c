@@ -122,15 +122,17 @@ inv_emulators_models(InvEmulators *emulators, const char *arch)
 const InvCpuLimits *
 inv_emulators_limits(InvEmulators *emulators, const char *arch)
 {
+    /* Loaded already by whoever has facts; it takes the lock itself. */
+    const InvCpuMap *map = inv_emulators_map(emulators, arch, NULL);
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&emulators->lock);
     g_autoptr(GError) error = NULL;
     gpointer limits = NULL;
 
     if (g_hash_table_lookup_extended(emulators->limits, arch, NULL, &limits))
         return limits;
-    limits = inv_cpu_limits_load(inv_cpu_map_default_folder(), arch, &error);
+    limits = map ? inv_cpu_limits_load(inv_cpu_map_default_folder(), arch, map, &error) : NULL;
     if (!limits)
-        g_warning("what keeps CPU features of %s from guests is not known by its settings: %s", arch, error->message);
+        g_warning("what keeps CPU features of %s from guests is not known by its settings: %s", arch, error ? error->message : "its map cannot be read");
     g_hash_table_insert(emulators->limits, g_strdup(arch), limits);
     return limits;
 }

@@ -5,6 +5,7 @@
 
 #include "qemu/kvm_cpu.h"
 
+#include "cpu_driver/decode.h"
 #include "qemu/host_root.h"
 #include "qemu/kvm.h"
 #include "util/error.h"
@@ -16,6 +17,7 @@
 #include <sys/ioctl.h>
 
 #define KVM_DEVICE "/dev/kvm"
+#define LEAF1_ECX_HYPERVISOR (1u << 31)
 #define BOOT_OPTIONS "/proc/cmdline"
 #define BOOT_OPTIONS_LIMIT (64u * 1024)
 
@@ -138,6 +140,22 @@ inv_kvm_cpuid_data(GError **error)
     return inv_kvm_cpuid_data_of(KVM_DEVICE, error);
 }
 
+/* FALSE: it is not known, or a hypervisor chose it. */
+static gboolean
+identify(InvCpuSeen *seen)
+{
+    g_autoptr(InvCpuidData) data = NULL;
+    const InvCpuidLeaf *leaf;
+
+#ifdef INV_FAULT_POINTS
+    data = inv_cpuid_data_replayed("INVAR_HOST_CPUID", NULL);
+#endif
+    if (!data)
+        data = inv_cpuid_data_of_this_machine();
+    leaf = data ? inv_cpuid_data_leaf(data, 1, 0) : NULL;
+    return leaf && !(leaf->regs[INV_CPU_REGISTER_ECX] & LEAF1_ECX_HYPERVISOR) && inv_cpu_seen_identify(data, seen, NULL);
+}
+
 InvCpuHostLimits *
 inv_kvm_host_limits(const InvCpuLimits *limits, const InvCpuMap *map)
 {
@@ -145,10 +163,14 @@ inv_kvm_host_limits(const InvCpuLimits *limits, const InvCpuMap *map)
     g_autofree char *release = inv_root_kernel_release();
     g_autofree char *path = inv_root_path(BOOT_OPTIONS);
     g_autofree char *cmdline = NULL;
+    g_autoptr(InvCpuSeen) seen = g_new0(InvCpuSeen, 1);
+    const InvCpuSignature chip = identify(seen) ? (InvCpuSignature){ seen->vendor, seen->family, seen->model_number, seen->stepping }
+                                                : (InvCpuSignature){ NULL };
 
     /* What cannot be read is not known. */
     if (!inv_file_read(path, BOOT_OPTIONS_LIMIT, &cmdline, NULL, NULL))
         cmdline = NULL;
     return inv_cpu_host_limits_new(limits, map,
-                                   &(InvCpuHostSettings){ .release = release, .cmdline = cmdline, .parameters = (const char *const *)parameters });
+                                   &(InvCpuHostSettings){ .release = release, .cmdline = cmdline, .parameters = (const char *const *)parameters,
+                                                          .chip = chip.vendor ? &chip : NULL });
 }

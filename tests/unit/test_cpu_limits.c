@@ -19,7 +19,7 @@ static int
 setup(void **state)
 {
     map = inv_cpu_map_load(inv_cpu_map_default_folder(), "x86_64", &error);
-    limits = inv_cpu_limits_load(inv_cpu_map_default_folder(), "x86_64", &error);
+    limits = inv_cpu_limits_load(inv_cpu_map_default_folder(), "x86_64", map, &error);
     if (!map || !limits)
         fail_msg("%s", error->message);
     return 0;
@@ -148,7 +148,7 @@ static void
 another_architecture_has_none(void **state)
 {
     g_clear_pointer(&limits, inv_cpu_limits_free);
-    limits = inv_cpu_limits_load(inv_cpu_map_default_folder(), "s390x", &error);
+    limits = inv_cpu_limits_load(inv_cpu_map_default_folder(), "s390x", map, &error);
     assert_non_null(limits);
     host = inv_cpu_host_limits_new(limits, map, &(InvCpuHostSettings){ .release = "4.4", .cmdline = "nosmap" });
     assert_null(inv_cpu_host_limits_find(host, "smap").setting);
@@ -159,7 +159,7 @@ another_architecture_has_none(void **state)
 static void
 no_folder_is_an_error(void **state)
 {
-    assert_null(inv_cpu_limits_load("/nonexistent", "x86_64", &error));
+    assert_null(inv_cpu_limits_load("/nonexistent", "x86_64", map, &error));
     assert_non_null(error);
 }
 

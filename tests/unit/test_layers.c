@@ -18,14 +18,18 @@ typedef struct {
     const char *cpu, *kvm; /* of tests/data/kvm; NULL: not known */
     const char *vendor;
     const char *release, *cmdline, *parameter;
+    InvCpuSignature chip; /* vendor NULL: not known */
 } HostCase;
 
 static const HostCase sapphire_515 = { "sapphire.cpu.txt", "sapphire-5.15.kvm.txt", "GenuineIntel", "5.15.0-91-generic", "quiet nosmap tsx=off",
-                                       "kvm_intel.nested=N" };
-static const HostCase sapphire_517 = { "sapphire.cpu.txt", "sapphire-5.17.kvm.txt", "GenuineIntel", "5.17.0", "quiet tsx=off", NULL };
-static const HostCase sapphire_unknown = { "sapphire.cpu.txt", NULL, "GenuineIntel", NULL, NULL, NULL };
-static const HostCase genoa = { "genoa-pvm-6.18.cpu.txt", "genoa-pvm-6.18.kvm.txt", "AuthenticAMD", "6.18.44", "quiet", NULL };
-static const HostCase nothing = { NULL, NULL, NULL, NULL, NULL, NULL };
+                                       "kvm_intel.nested=N", { 0 } };
+static const HostCase sapphire_517 = { "sapphire.cpu.txt", "sapphire-5.17.kvm.txt", "GenuineIntel", "5.17.0", "quiet tsx=off", NULL, { 0 } };
+static const HostCase sapphire_unknown = { "sapphire.cpu.txt", NULL, "GenuineIntel", NULL, NULL, NULL, { 0 } };
+static const HostCase genoa = { "genoa-pvm-6.18.cpu.txt", "genoa-pvm-6.18.kvm.txt", "AuthenticAMD", "6.18.44", "quiet", NULL, { 0 } };
+/* As if it were bare: what KVM does not offer of it would be broken on some chips of family 23. */
+static const HostCase zen = { .cpu = "genoa-pvm-6.18.cpu.txt", .kvm = "genoa-pvm-6.18.kvm.txt", .vendor = "AuthenticAMD",
+                              .chip = { "AuthenticAMD", 23, 49, 0 } };
+static const HostCase nothing = { 0 };
 
 typedef struct {
     const char *name;
@@ -58,6 +62,8 @@ static const LayersCase layers_cases[] = {
     { "KVM on page tables of its own offers no AVX", &genoa, "avx", "+-+-+", "kernel", "its kernel (KVM) does not offer it to guests", NULL },
     { "a newer kernel than the fact's does not offer it", &genoa, "vaes", "+-+-+", "kernel", "its kernel (KVM) does not offer it to guests",
       "run a newer kernel" },
+    { "it is broken on this chip", &zen, "xsaves", "+-+-+", "kernel", "does not offer what is broken on it (family 17h", "microcode" },
+    { "it is broken on another chip", &genoa, "xsaves", "+-+-+", "kernel", "its kernel (KVM) does not offer it", "newer kernel" },
     { "microcode is Intel's", &genoa, "rtm", "--+-+", "hardware", "the host's processor does not have rtm", "whose processor" },
     { "KVM was not asked", &sapphire_unknown, "avx2", "+?+-+", "kernel", "does not offer it to guests", NULL },
     { "nothing is known", &nothing, "avx2", "??+-+", "hardware", "the host (hardware or kernel) does not give avx2", NULL },
@@ -108,10 +114,11 @@ load(const HostCase *from)
     const char *const parameters[] = { from->parameter, NULL };
 
     all = cpu_facts_load("x86_64");
-    limits = inv_cpu_limits_load(inv_cpu_map_default_folder(), "x86_64", &error);
+    limits = inv_cpu_limits_load(inv_cpu_map_default_folder(), "x86_64", all->map, &error);
     assert_non_null(limits);
     host = inv_cpu_host_limits_new(limits, all->map,
-                                   &(InvCpuHostSettings){ .release = from->release, .cmdline = from->cmdline, .parameters = parameters });
+                                   &(InvCpuHostSettings){ .release = from->release, .cmdline = from->cmdline, .parameters = parameters,
+                                                          .chip = from->chip.vendor ? &from->chip : NULL });
     all->facts.accelerator = INV_VIRT_KVM;
     all->facts.limits = host;
     all->facts.host_vendor = from->vendor;

@@ -301,12 +301,13 @@ layers_under_kvm(void **state)
     const char *const filtered[] = { feature, NULL };
     g_autofree char *named = g_strdup_printf("<feature policy='require' name='arch-capabilities'/><feature policy='require' name='%s'/>", feature);
     g_autofree char *xml = g_strconcat(STRICT "Haswell</model>", row->feature ? named : "", "</cpu>", NULL);
-    g_autoptr(InvCpuLimits) limits = inv_cpu_limits_load(inv_cpu_map_default_folder(), "x86_64", &error);
+    g_autoptr(InvCpuLimits) limits = NULL;
     g_autoptr(InvCpuHostLimits) host = NULL;
     const InvBlocker *blocker;
 
-    assert_non_null(limits);
     all = cpu_facts_load("x86_64");
+    limits = inv_cpu_limits_load(inv_cpu_map_default_folder(), "x86_64", all->map, &error);
+    assert_non_null(limits);
     host = limits_of(limits, row->settings);
     all->facts.limits = host;
     inv_feature_set_remove(all->host->on, feature);
