@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/prober.h"
 
+#include "qemu/host_root.h"
 #include "qemu/probe_budget.h"
 #include "util/error.h"
 
@@ -10,7 +11,6 @@
 #define LOOK_INTERVAL_S 2
 /* The emulators of domains are gathered from all definitions, once in so many looks. */
 #define LOOKS_PER_LIST 15u
-#define LINKER_CACHE "/etc/ld.so.cache"
 
 typedef struct {
     char *path;              /* the emulator to know, or NULL and: */
@@ -224,9 +224,11 @@ look(InvProber *prober)
     if (prober->n_looks++ % LOOKS_PER_LIST == 0 || !inv_freshness_holds(prober->folders))
         list_again(prober);
     if (first || other_libraries) {
+        g_autofree char *linker_cache = inv_root_path(INV_LINKER_CACHE);
+
         inv_freshness_free(prober->libraries);
         prober->libraries = inv_freshness_new();
-        inv_freshness_watch(prober->libraries, LINKER_CACHE);
+        inv_freshness_watch(prober->libraries, linker_cache);
     }
     drop_unlisted(prober);
     for (char **path = prober->paths; *path; path++) {

@@ -2,6 +2,7 @@
 /* The emulators of this host: where they are, and which of them are known. */
 #include "qemu/emulator_private.h"
 
+#include "qemu/host_root.h"
 #include "util/error.h"
 #include "util/fd.h"
 
@@ -318,8 +319,9 @@ static char *
 with_libraries(const char *state)
 {
     g_autoptr(GString) text = g_string_new(state);
+    g_autofree char *linker_cache = inv_root_path(INV_LINKER_CACHE);
 
-    append_change(text, "libraries", "/etc/ld.so.cache");
+    append_change(text, "libraries", linker_cache);
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
@@ -350,10 +352,15 @@ static gpointer
 probe(gpointer user_data, gint64 end, GError **error)
 {
     const Wanted *wanted = user_data;
+    g_autoptr(GError) failure = NULL;
     g_autofree char *state = NULL;
 
-    if (!check_is_program(wanted->path, error))
+    if (!check_is_program(wanted->path, &failure)) {
+        inv_emulators_end(wanted->emulators, &(InvEmulatorChange){ .path = wanted->path, .subject = "", .reason = "", .begun = g_get_monotonic_time() },
+                          failure);
+        g_propagate_error(error, g_steal_pointer(&failure));
         return NULL;
+    }
     state = whole_state(wanted->path, wanted->state);
     return inv_emulator_probe(wanted->emulators, wanted->path, state, end, error);
 }

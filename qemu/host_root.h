@@ -11,6 +11,9 @@ G_BEGIN_DECLS
  * running kernel (its release, the microcode), and nothing of the host.
  */
 
+/* Written whenever the libraries of the system change. */
+#define INV_LINKER_CACHE "/etc/ld.so.cache"
+
 /* @path, an absolute one, below that folder. Owned by the caller. */
 char *inv_root_path(const char *path);
 gboolean inv_root_is_elsewhere(void);
