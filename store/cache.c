@@ -19,6 +19,9 @@
 
 #define MAX_SET_ASIDE 100
 
+/* Another process writes for some milliseconds; one that was stopped meanwhile costs an entry, not everybody's time. */
+#define BUSY_MS 1000
+
 struct InvCache {
     GMutex lock;
     char *path;            /* NULL: in memory */
@@ -102,6 +105,7 @@ open_file(const char *path, int *code, GError **error)
     /* A cache may lose its last entries to a power failure. */
     database = inv_database_open(path, "NORMAL", code, error);
     if (database && set_up(database, error)) {
+        sqlite3_busy_timeout(database->handle, BUSY_MS);
         *code = SQLITE_OK;
         return g_steal_pointer(&database);
     }
@@ -195,8 +199,8 @@ inv_cache_close(InvCache *cache)
     g_free(cache);
 }
 
-/* After a failed statement: what to go on with. A file that is merely held by another is tried again next time. */
-static void
+/* After a failed statement: what to go on with. FALSE: the file is merely held by another, and is tried again next time. */
+static gboolean
 recover_locked(InvCache *cache, const GError *error)
 {
     int code = cache->database->failure;
@@ -209,9 +213,11 @@ recover_locked(InvCache *cache, const GError *error)
         open_or_replace(cache);
     } else if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED) {
         g_warning("the capability cache was not used: %s", error->message);
+        return FALSE;
     } else {
         use_memory(cache, error->message);
     }
+    return TRUE;
 }
 
 static char *
@@ -295,9 +301,8 @@ inv_cache_put(InvCache *cache, const char *subject, const char *key, const char 
     }
     if (put_locked(cache, subject, key, text, &error))
         return;
-    recover_locked(cache, error);
     /* What is left may be a fresh file or memory: the answer in hand still belongs there. */
-    if (cache->database)
+    if (recover_locked(cache, error) && cache->database)
         put_locked(cache, subject, key, text, NULL);
 }
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,8 +14,12 @@
 #include "store/cache.h"
 
 #include <glib/gstdio.h>
+#include <sched.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -288,6 +296,138 @@ two_handles_see_each_other(void **state)
     assert_int_equal(warnings, 0);
 }
 
+/* Large enough that a file cannot hold a few of them, of bytes that a disk cannot press together. */
+#define LARGE (256u * 1024)
+#define FULL_AT (1024u * 1024)
+
+/* Puts more than there is room for, and reads it all back: what the disk did not take is in memory. For a child: its exit status. */
+static int
+work_on_a_full_disk(void)
+{
+    g_autofree char *large = g_strnfill(LARGE, 'x');
+    int status = 0;
+
+    cache = inv_cache_open(path);
+    inv_cache_put(cache, "before", "k", "kept");
+    for (int i = 0; i < 20; i++) {
+        g_autofree char *subject = g_strdup_printf("subject %d", i);
+        g_autofree char *found = NULL;
+
+        inv_cache_put(cache, subject, "k", large);
+        found = inv_cache_get(cache, subject, "k");
+        if (g_strcmp0(found, large) != 0)
+            status |= 1;
+    }
+    if (warnings != 1)
+        status |= 2;
+    inv_cache_close(cache);
+    return status;
+}
+
+static int
+wait_for_child(pid_t child)
+{
+    int status = -1;
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+/* What was in the file before is there for who comes when there is room again. */
+static void
+assert_file_is_whole(void)
+{
+    cache = inv_cache_open(path);
+    inv_cache_put(cache, "after", "k", "room");
+    assert_holds(cache, "after", "k", "room");
+    assert_int_equal(warnings, 0);
+}
+
+static void
+a_file_that_may_not_grow_is_memory(void **state)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        const struct rlimit limit = { FULL_AT, FULL_AT };
+
+        signal(SIGXFSZ, SIG_IGN);
+        setrlimit(RLIMIT_FSIZE, &limit);
+        _exit(work_on_a_full_disk());
+    }
+    assert_int_equal(wait_for_child(child), 0);
+    assert_file_is_whole();
+}
+
+#define NO_DISK 77
+
+static void
+a_full_disk_is_memory(void **state)
+{
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        g_autofree char *size = g_strdup_printf("size=%u", FULL_AT);
+
+        /* A file system of its own, that goes with the process. */
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("none", folder, "tmpfs", 0, size) < 0)
+            _exit(NO_DISK);
+        _exit(work_on_a_full_disk());
+    }
+    status = wait_for_child(child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == NO_DISK) {
+        print_message("only root can mount a disk that is full\n");
+        skip();
+    }
+    assert_int_equal(status, 0);
+}
+
+/* A process that was stopped in the middle of a write: readers go on, a writer waits for a while and then for nothing. */
+static void
+a_holder_of_the_file_blocks_nobody_for_ever(void **state)
+{
+    sqlite3 *handle = NULL;
+    gint64 before;
+
+    fill();
+    cache = inv_cache_open(path);
+    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(handle, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    before = g_get_monotonic_time();
+    for (int i = 0; i < 100; i++)
+        assert_true(inv_cache_has(cache, "subject 1", "k"));
+    assert_true(g_get_monotonic_time() - before < G_USEC_PER_SEC);
+    inv_cache_put(cache, "qemu", "k", "lost");
+    assert_true(g_get_monotonic_time() - before < 5 * G_USEC_PER_SEC);
+    assert_int_equal(warnings, 1);
+    sqlite3_exec(handle, "ROLLBACK", NULL, NULL, NULL);
+    sqlite3_close(handle);
+    /* The next time it is as ever. */
+    inv_cache_put(cache, "qemu", "k", "kept");
+    assert_holds(cache, "qemu", "k", "kept");
+}
+
+static void
+what_is_forgotten_is_one_subject_s(void **state)
+{
+    static const char *const kept[] = { "/usr/bin/qemu-10 basic", "/usr/bin/qem", "/usr/bin/qemu!basic", "/usr/bin/" };
+
+    cache = inv_cache_open(path);
+    inv_cache_put(cache, "/usr/bin/qemu basic", "k", "x");
+    inv_cache_put(cache, "/usr/bin/qemu tcg pc", "k", "x");
+    for (gsize i = 0; i < G_N_ELEMENTS(kept); i++)
+        inv_cache_put(cache, kept[i], "k", "x");
+    inv_cache_forget(cache, "/usr/bin/qemu");
+    assert_false(inv_cache_has(cache, "/usr/bin/qemu basic", "k"));
+    assert_false(inv_cache_has(cache, "/usr/bin/qemu tcg pc", "k"));
+    for (gsize i = 0; i < G_N_ELEMENTS(kept); i++)
+        assert_true(inv_cache_has(cache, kept[i], "k"));
+    assert_false(inv_cache_has(cache, kept[0], "another"));
+    assert_int_equal(warnings, 0);
+}
+
 #define WRITERS 4
 
 static void
@@ -330,7 +470,7 @@ int
 main(void)
 {
     static const char memory[] = "memory";
-    struct CMUnitTest tests[10 + G_N_ELEMENTS(damage_cases)] = {
+    struct CMUnitTest tests[14 + G_N_ELEMENTS(damage_cases)] = {
         cmocka_unit_test_setup_teardown(keys_decide, setup, teardown),
         { "keys decide, in memory", keys_decide, setup, teardown, (void *)memory },
         cmocka_unit_test_setup_teardown(a_missing_folder_is_made, setup, teardown),
@@ -341,11 +481,15 @@ main(void)
         cmocka_unit_test_setup_teardown(old_entries_leave, setup, teardown),
         cmocka_unit_test_setup_teardown(two_handles_see_each_other, setup, teardown),
         cmocka_unit_test_setup_teardown(processes_share_one_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_that_may_not_grow_is_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_disk_is_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_holder_of_the_file_blocks_nobody_for_ever, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_forgotten_is_one_subject_s, setup, teardown),
     };
 
     g_log_set_writer_func(count_warnings, NULL, NULL);
     for (gsize i = 0; i < G_N_ELEMENTS(damage_cases); i++) {
-        tests[10 + i] = (struct CMUnitTest){
+        tests[14 + i] = (struct CMUnitTest){
             .name = damage_cases[i].name,
             .test_func = damage_is_set_aside,
             .setup_func = setup,
