@@ -104,7 +104,7 @@ def restart(daemon, emulator):
     settled(emulator)
 
 
-def settled(emulator, seconds=3):
+def settled(emulator, seconds=2.5):
     count = -1
     deadline = time.monotonic() + 60
     while count != len(emulator.starts()):
