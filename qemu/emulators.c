@@ -303,11 +303,16 @@ stat_state(const char *path, GError **error)
         return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' is a device", path), NULL;
     if (!S_ISREG(info.st_mode))
         return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' is not a regular file", path), NULL;
-    if (access(path, X_OK) < 0)
-        return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' is not executable for the user that runs the daemon", path), NULL;
-    g_string_append_printf(text, "size %jd, changed %jd.%09ld and %jd.%09ld, file %ju:%ju", (intmax_t)info.st_size,
+    if (access(path, X_OK) < 0) {
+        /* That a text is not executable is not what is wrong with it. */
+        if (check_is_program(path, error))
+            inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' is not executable for the user that runs the daemon", path);
+        return NULL;
+    }
+    /* Not the device: its number may be another after a reboot, and the file is the same. */
+    g_string_append_printf(text, "size %jd, changed %jd.%09ld and %jd.%09ld, file %ju", (intmax_t)info.st_size,
                            (intmax_t)info.st_mtim.tv_sec, info.st_mtim.tv_nsec, (intmax_t)info.st_ctim.tv_sec,
-                           info.st_ctim.tv_nsec, (uintmax_t)info.st_dev, (uintmax_t)info.st_ino);
+                           info.st_ctim.tv_nsec, (uintmax_t)info.st_ino);
     modules = module_folders(path);
     for (char **folder = modules; *folder; folder++)
         append_change(text, "modules", *folder);

@@ -40,10 +40,14 @@ def test_configured_serves():
         assert named.path in daemon.invar("domcapabilities", "--arch", "x86_64", "--virttype", "qemu").stdout
 
 
+SCHED_OTHER, SCHED_IDLE = "0", "5"
+
+
 def test_background():
     """a cold start asks every emulator in the background, with the tables of defined domains, and says so"""
     with own_daemon(start=False) as daemon:
-        emulator = Counted(daemon)
+        policies = daemon.path("policies")
+        emulator = Counted(daemon, before=f"cut -d' ' -f41 /proc/$$/stat >> '{policies}'")
         daemon.start()
         with Watch(daemon) as watch:
             watch.wait_for(emulator.path, "known")
@@ -53,10 +57,13 @@ def test_background():
         for entry in os.listdir(daemon.folder + "/cache/invar"):
             os.unlink(daemon.folder + "/cache/invar/" + entry)
         os.unlink(emulator.log)
+        assert SCHED_OTHER in open(policies, encoding="utf-8").read().split(), "a client's question has no idle priority"
+        os.unlink(policies)
         daemon.start()
         # No client asks for anything.
         harness.wait_for(lambda: len(emulator.tables()) == 1, "the table of the domain's machine type", 30)
         assert len(emulator.starts()) == 2, emulator.starts()
+        assert open(policies, encoding="utf-8").read().split() == [SCHED_IDLE] * 2
         assert "is known, in" in daemon.log_tail(), daemon.log_tail()
 
 
