@@ -95,9 +95,14 @@ def refused(daemon, xml, words):
 def test_defined(daemon, row):
     if not harness.QEMU:
         raise harness.Skip("qemu-system-x86_64 is not installed")
-    path = daemon.path("emulator of " + row["name"])
-    path = row["make"](path) or path
-    refused(daemon, document(path), row["words"] + [path] * os.path.isabs(path))
+    place = daemon.path("emulator of " + row["name"])
+    path = row["make"](place) or place
+    try:
+        refused(daemon, document(path), row["words"] + [path] * os.path.isabs(path))
+    finally:
+        if os.path.isdir(place):
+            # Else nobody could remove what is in it.
+            os.chmod(place, 0o700)
 
 
 # What becomes of an emulator after the domain was defined.
