@@ -119,6 +119,52 @@ ids_grow_past_those_of_an_earlier_daemon(void **state)
 }
 
 static void
+set_platform(InvVm *vm, const char *emulator, const char *machine, InvVirtType type)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
+    InvDomain domain = { .virt_type = type, .emulator = (char *)emulator, .os = { .arch = (char *)"x86_64", .machine = (char *)machine } };
+
+    inv_vm_set_summary_locked(vm, &domain);
+}
+
+/* A hundred thousand domains are of few kinds. */
+static void
+platforms_are_listed_once(void **state)
+{
+    g_autoptr(GPtrArray) platforms = NULL;
+    const InvVmPlatform *platform;
+
+    for (unsigned char i = 1; i <= 100; i++) {
+        g_autofree char *name = g_strdup_printf("domain %d", i);
+
+        set_platform(add(i, name), i % 2 ? "/opt/my qemu" : NULL, "q35", INV_VIRT_KVM);
+    }
+    add(200, "one whose document cannot be read");
+    platforms = inv_registry_list_platforms(registry);
+    assert_int_equal(platforms->len, 2);
+    for (guint i = 0; i < platforms->len; i++) {
+        platform = g_ptr_array_index(platforms, i);
+        if (platform->emulator)
+            assert_string_equal(platform->emulator, "/opt/my qemu");
+        assert_string_equal(platform->arch, "x86_64");
+        assert_string_equal(platform->machine, "q35");
+        assert_int_equal(platform->virt_type, INV_VIRT_KVM);
+        assert_false(platform->expansions);
+    }
+    assert_true(!((const InvVmPlatform *)g_ptr_array_index(platforms, 0))->emulator !=
+                !((const InvVmPlatform *)g_ptr_array_index(platforms, 1))->emulator);
+    /* One of another kind. */
+    {
+        g_autoptr(InvVm) vm = inv_registry_get_name(registry, "domain 1", NULL);
+
+        set_platform(vm, NULL, NULL, INV_VIRT_QEMU);
+    }
+    g_clear_pointer(&platforms, g_ptr_array_unref);
+    platforms = inv_registry_list_platforms(registry);
+    assert_int_equal(platforms->len, 3);
+}
+
+static void
 lists_are_sorted_by_name(void **state)
 {
     g_autoptr(GPtrArray) list = NULL;
@@ -142,6 +188,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_job_on_a_removed_domain_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(ids_grow_past_those_of_an_earlier_daemon, setup, teardown),
         cmocka_unit_test_setup_teardown(lists_are_sorted_by_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(platforms_are_listed_once, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("registry", tests, NULL, NULL);
