@@ -17,6 +17,7 @@ clear_run_locked(InvVm *vm, int state_reason)
     g_clear_pointer(&vm->process, inv_process_unref);
     g_clear_pointer(&vm->qmp, inv_qmp_unref);
     g_clear_pointer(&vm->live, inv_domain_free);
+    g_clear_pointer(&vm->live_record, inv_cpu_record_free);
     vm->id = -1;
     vm->state = VIR_DOMAIN_SHUTOFF;
     vm->reason = state_reason;

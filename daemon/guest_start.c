@@ -221,6 +221,8 @@ inv_start_enter_registry(InvStart *start, GError **error)
     vm->stop_detail = -1;
     vm->fake_reboot = FALSE;
     vm->quiet = TRUE;
+    inv_cpu_record_free(vm->live_record);
+    vm->live_record = inv_cpu_record_copy(start->record);
     /* A passing form of a defined domain leaves no record: nothing of it was stored, and the definition is not held to it. */
     if (start->inactive || !start->persistent) {
         inv_cpu_record_free(vm->record);
@@ -247,6 +249,7 @@ inv_start_leave_registry(InvStart *start)
     g_clear_pointer(&vm->process, inv_process_unref);
     g_clear_pointer(&vm->qmp, inv_qmp_unref);
     g_clear_pointer(&vm->live, inv_domain_free);
+    g_clear_pointer(&vm->live_record, inv_cpu_record_free);
     if (inactive)
         inv_vm_set_summary_locked(vm, inactive);
     vm->id = -1;

@@ -98,6 +98,7 @@ inv_vm_unref(InvVm *vm)
     g_free(vm->inactive_xml);
     clear_summary(vm);
     inv_cpu_record_free(vm->record);
+    inv_cpu_record_free(vm->live_record);
     inv_domain_free(vm->live);
     inv_process_unref(vm->process);
     inv_process_unref(vm->starting);

@@ -52,6 +52,7 @@ typedef struct {
     gboolean autostart;
     gboolean removed;     /* not in the tables any more */
     InvDomain *live;      /* while active */
+    InvCpuRecord *live_record; /* while active: what this guest sees, whatever the definition is held to; or NULL: not known */
     int id;               /* -1 while inactive */
     virDomainState state;
     int reason;           /* of `state` */
