@@ -58,6 +58,20 @@ static const char *const steps[] = {
     "  started INTEGER NOT NULL,"
     "  paused INTEGER NOT NULL"
     ");",
+    /* A token is of one attempt, and both its sides may be on one host. */
+    "CREATE TABLE migration ("
+    "  token TEXT NOT NULL,"
+    "  role INTEGER NOT NULL,"
+    "  uuid TEXT NOT NULL,"
+    "  phase INTEGER NOT NULL,"
+    "  peer TEXT,"
+    "  flags INTEGER NOT NULL,"
+    "  running INTEGER NOT NULL,"
+    "  xml TEXT,"
+    "  record TEXT,"
+    "  time INTEGER NOT NULL,"
+    "  PRIMARY KEY (token, role)"
+    ") WITHOUT ROWID;",
 };
 
 static gboolean

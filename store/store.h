@@ -105,4 +105,49 @@ gboolean inv_store_set_running(InvStore *store, const InvRunning *running, GErro
 gboolean inv_store_clear_running(InvStore *store, const char *uuid, GError **error);
 GPtrArray *inv_store_list_running(InvStore *store, GError **error);
 
+/* A migration, from its source's (OUT) or its destination's (IN) side. */
+typedef enum {
+    INV_MIGRATION_OUT,
+    INV_MIGRATION_IN,
+} InvMigrationRole;
+
+typedef enum {
+    INV_MIGRATION_UNKNOWN,   /* no such migration */
+    INV_MIGRATION_PREPARED,  /* IN: QEMU waits for the state; nothing is decided */
+    INV_MIGRATION_FINISHED,  /* IN: the guest is this host's now. Never changes any more */
+    INV_MIGRATION_CANCELLED, /* IN: the guest never ran here and never will by this migration. Never changes any more */
+    INV_MIGRATION_SENDING,   /* OUT: the guest is ours; nobody can have finished it over there */
+    INV_MIGRATION_UNDECIDED, /* OUT: the guest stands still; only the destination knows whose it is */
+} InvMigrationPhase;
+
+typedef struct {
+    char *token;          /* of this attempt: the same on both sides */
+    InvMigrationRole role;
+    char *uuid;           /* of the domain */
+    InvMigrationPhase phase;
+    char *peer;           /* OUT: the URI of the daemon that knows the outcome, or NULL */
+    unsigned int flags;   /* virDomainMigrateFlags */
+    gboolean running;     /* the guest ran before, and shall run afterwards */
+    char *xml, *record;   /* IN: what becomes the persistent definition once it is finished, or NULL */
+} InvStoredMigration;
+
+void inv_stored_migration_free(InvStoredMigration *migration);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvStoredMigration, inv_stored_migration_free)
+
+/* Notes a migration, or its next phase. */
+gboolean inv_store_set_migration(InvStore *store, const InvStoredMigration *migration, GError **error);
+gboolean inv_store_clear_migration(InvStore *store, const char *token, InvMigrationRole role, GError **error);
+/* Of InvStoredMigration; outcomes that are a month old are forgotten first. */
+GPtrArray *inv_store_list_migrations(InvStore *store, GError **error);
+
+/*
+ * The one place where a migration's outcome is settled, at its destination: makes a prepared one
+ * @wanted (FINISHED or CANCELLED) and *@decided tells what is in force then, which may be what
+ * somebody else decided before. One that is not known can only be cancelled, so that it stays so for
+ * whoever comes late; else *@decided is UNKNOWN. FINISHED makes the run of @uuid a started one in the
+ * same transaction.
+ */
+gboolean inv_store_decide_migration(InvStore *store, const char *token, const char *uuid, InvMigrationPhase wanted,
+                                    InvMigrationPhase *decided, GError **error);
+
 G_END_DECLS
