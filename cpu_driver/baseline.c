@@ -100,19 +100,6 @@ refuse_no_model(const InvCpuBaseliner *baseliner, GError **error)
     return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "the map has no CPU model of vendor %.64s", vendor);
 }
 
-/* A document that names no vmx-* tells of none: where there are some, one is named even if all are as the model has them. */
-static void
-tell_vmx_parts(const InvCpuBasis *basis, const InvFeatureSet *common, InvCpu *cpu)
-{
-    g_autoptr(InvFeatureSet) parts = inv_feature_set_copy(inv_cpu_basis_vmx_parts(basis));
-    g_autofree const char **list = NULL;
-
-    inv_feature_set_intersect(parts, common);
-    list = inv_feature_set_list(parts);
-    if (*list && !inv_cpu_tells_vmx_parts(cpu))
-        inv_cpu_set_feature(cpu, *list, INV_CPU_POLICY_REQUIRE);
-}
-
 InvCpu *
 inv_cpu_baseliner_result(const InvCpuBaseliner *baseliner, gboolean expand_features, gboolean migratable, GError **error)
 {
@@ -148,7 +135,7 @@ inv_cpu_baseliner_result(const InvCpuBaseliner *baseliner, gboolean expand_featu
     if (baseliner->all_name_vendor && baseliner->vendor)
         cpu->vendor = g_strdup(inv_cpu_vendor_from_id(baseliner->vendor));
     name_features(cpu, more, less);
-    tell_vmx_parts(baseliner->basis, common, cpu);
+    inv_cpu_tell_vmx_parts(cpu, common, inv_cpu_basis_vmx_parts(baseliner->basis));
     return cpu;
 }
 

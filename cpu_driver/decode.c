@@ -483,7 +483,7 @@ choose(const InvCpuDecoder *decoder, const InvCpuSeen *seen, const InvFeatureSet
             continue;
         all[i].sets = sets;
         all[i].base = nested ? sets->nested : sets->features;
-        /* One more where no vmx-* is required: see tell_vmx_parts(). */
+        /* One more where no vmx-* is required: see inv_cpu_tell_vmx_parts(). */
         all[i].deltas = inv_feature_set_distance(all[i].base, target) + (nested && inv_feature_set_is_subset(parts, all[i].base));
         all[i].distance = signature_distance(decoder, sets->entry, seen);
         *least = MIN(*least, all[i].deltas);
@@ -507,19 +507,6 @@ set_policies(InvCpu *cpu, const InvFeatureSet *set, InvCpuPolicy policy)
 
     for (guint i = 0; list[i]; i++)
         inv_cpu_set_feature(cpu, list[i], policy);
-}
-
-/* vmx alone means that nobody told which vmx-* there are: where all are as the model has them, one is named. */
-static void
-tell_vmx_parts(const InvCpuDecoder *decoder, const InvFeatureSet *target, InvCpu *cpu)
-{
-    g_autoptr(InvFeatureSet) parts = inv_feature_set_copy(decoder->vmx_parts);
-    g_autofree const char **list = NULL;
-
-    inv_feature_set_intersect(parts, target);
-    list = inv_feature_set_list(parts);
-    if (*list && inv_feature_set_has(target, "vmx") && !inv_cpu_tells_vmx_parts(cpu))
-        inv_cpu_set_feature(cpu, *list, INV_CPU_POLICY_REQUIRE);
 }
 
 InvCpu *
@@ -546,7 +533,8 @@ inv_cpu_describe_seen(const InvCpuDecoder *decoder, const InvCpuSeen *seen, GErr
     cpu->vendor = g_strdup(inv_cpu_vendor_from_id(seen->vendor));
     set_policies(cpu, more, INV_CPU_POLICY_REQUIRE);
     set_policies(cpu, less, INV_CPU_POLICY_DISABLE);
-    tell_vmx_parts(decoder, target, cpu);
+    if (inv_feature_set_has(target, "vmx"))
+        inv_cpu_tell_vmx_parts(cpu, target, decoder->vmx_parts);
     return g_steal_pointer(&cpu);
 }
 

@@ -59,6 +59,18 @@ inv_cpu_tells_vmx_parts(const InvCpu *cpu)
     return FALSE;
 }
 
+void
+inv_cpu_tell_vmx_parts(InvCpu *cpu, const InvFeatureSet *has, const InvFeatureSet *vmx_parts)
+{
+    g_autoptr(InvFeatureSet) parts = inv_feature_set_copy(vmx_parts);
+    g_autofree const char **list = NULL;
+
+    inv_feature_set_intersect(parts, has);
+    list = inv_feature_set_list(parts);
+    if (*list && !inv_cpu_tells_vmx_parts(cpu))
+        inv_cpu_set_feature(cpu, *list, INV_CPU_POLICY_REQUIRE);
+}
+
 /* The model's features, with what vmx brings along when it is switched on. */
 static InvFeatureSet *
 start_from(const InvCpuDecoder *decoder, const InvCpu *cpu, gboolean nested, GError **error)

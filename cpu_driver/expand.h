@@ -21,6 +21,11 @@ InvFeatureSet *inv_cpu_expand(const InvCpuDecoder *decoder, const InvCpu *cpu, G
 
 /* Does it ask for any vmx-*? One that it disables says nothing of the others: to disable never adds. */
 gboolean inv_cpu_tells_vmx_parts(const InvCpu *cpu);
+/*
+ * Has it ask for one of the vmx-* that are both in @has and @vmx_parts, unless it asks for any: a <cpu>
+ * that does not says that nobody told which there are. Nothing is named when @has has none.
+ */
+void inv_cpu_tell_vmx_parts(InvCpu *cpu, const InvFeatureSet *has, const InvFeatureSet *vmx_parts);
 
 /* VIR_ERR_CONFIG_UNSUPPORTED: the map does not know @name; the nearest names are given. Return FALSE. */
 gboolean inv_cpu_refuse_feature(const InvCpuMap *map, const char *name, GError **error);
