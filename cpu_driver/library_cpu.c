@@ -378,21 +378,29 @@ invar_cpu_notes(const InvarCpu *cpu)
     return (const char *const *)cpu->notes->pdata;
 }
 
+/* The model as the document's own reader takes it: what comes along with vmx where it has any vmx-*. NULL: no model is known. */
+static const InvFeatureSet *
+model_of(const InvarCpu *cpu)
+{
+    const InvDictionary *dictionary = cpu->dictionary;
+    gboolean nested;
+
+    if (!cpu->model || !dictionary->decoder)
+        return NULL;
+    /* vmx without any vmx-*: nobody told which. */
+    nested = inv_feature_set_has(cpu->features, "vmx") && inv_feature_set_meets(cpu->features, inv_cpu_basis_vmx_parts(dictionary->basis));
+    return inv_cpu_decoder_model(dictionary->decoder, cpu->model, nested);
+}
+
 /* All that it has as require, and what the model has and it has not as disable. */
 static void
 name_all(const InvarCpu *cpu, InvCpu *document)
 {
     const char *const *list = invar_cpu_expanded(cpu);
-    const InvFeatureSet *base = cpu->model && cpu->dictionary->decoder
-                                    ? inv_cpu_decoder_model(cpu->dictionary->decoder, cpu->model, inv_feature_set_has(cpu->features, "vmx"))
-                                    : NULL;
+    const InvFeatureSet *base = model_of(cpu);
     g_autoptr(InvFeatureSet) less = base ? inv_feature_set_difference(base, cpu->features) : inv_feature_set_new(names_of(cpu));
-    g_autofree const char **lacking = NULL;
+    g_autofree const char **lacking = inv_feature_set_list(less);
 
-    /* vmx without any vmx-*: nobody told which. */
-    if (base && inv_feature_set_has(cpu->features, "vmx") && !inv_feature_set_meets(cpu->features, inv_cpu_basis_vmx_parts(cpu->dictionary->basis)))
-        inv_feature_set_subtract(less, inv_cpu_basis_vmx_parts(cpu->dictionary->basis));
-    lacking = inv_feature_set_list(less);
     for (guint i = 0; list[i]; i++) {
         if (!inv_cpu_find_feature(document, list[i]))
             inv_cpu_set_feature(document, list[i], INV_CPU_POLICY_REQUIRE);
