@@ -15,16 +15,6 @@
 /* The leaf of XSAVE: QEMU shows it to a guest with xsave only, and does not say so of the features in it. */
 #define LEAF_XSAVE 0x0000000du
 
-/* Bits of these MSRs are there for a guest only when CPUID says that the MSR is. */
-static const struct {
-    guint32 first, last;
-    const char *feature;
-} msr_owners[] = {
-    { 0x000000cf, 0x000000cf, "core-capability" },
-    { 0x0000010a, 0x0000010a, "arch-capabilities" },
-    { 0x00000480, 0x00000491, "vmx" },
-};
-
 static const char *const arches[] = { "x86_64", "i686", NULL };
 
 /* The feature without which @feature means nothing, or NULL. */
@@ -35,11 +25,7 @@ owner_of(const InvCpuMap *map, const char *feature)
 
     if (entry && !entry->is_msr && entry->mask && entry->leaf == LEAF_XSAVE)
         return "xsave";
-    for (guint i = 0; entry && entry->is_msr && i < G_N_ELEMENTS(msr_owners); i++) {
-        if (entry->leaf >= msr_owners[i].first && entry->leaf <= msr_owners[i].last)
-            return msr_owners[i].feature;
-    }
-    return NULL;
+    return entry && entry->is_msr ? inv_cpuid_msr_owner(entry->leaf) : NULL;
 }
 
 /* QEMU's words as CPUID leaves; NULL when they are none. */

@@ -38,10 +38,11 @@ static const struct {
     guint32 leaf;
     InvCpuRegister reg;
     guint32 mask;
+    const char *feature;
 } msr_owners[] = {
-    { 0xcf, 0xcf, 7, INV_CPU_REGISTER_EDX, 1u << 30 },   /* IA32_CORE_CAPABILITIES */
-    { 0x10a, 0x10a, 7, INV_CPU_REGISTER_EDX, 1u << 29 }, /* IA32_ARCH_CAPABILITIES */
-    { 0x480, 0x491, 1, INV_CPU_REGISTER_ECX, 1u << 5 },  /* the capabilities of VMX */
+    { 0xcf, 0xcf, 7, INV_CPU_REGISTER_EDX, 1u << 30, "core-capability" },
+    { 0x10a, 0x10a, 7, INV_CPU_REGISTER_EDX, 1u << 29, "arch-capabilities" },
+    { 0x480, 0x491, 1, INV_CPU_REGISTER_ECX, 1u << 5, "vmx" },
 };
 
 static guint64
@@ -221,6 +222,16 @@ inv_cpuid_data_features(const InvCpuidData *data, const InvCpuMap *map, InvFeatu
             inv_feature_set_add(set, feature->name);
     }
     return set;
+}
+
+const char *
+inv_cpuid_msr_owner(guint32 index)
+{
+    for (guint i = 0; i < G_N_ELEMENTS(msr_owners); i++) {
+        if (index >= msr_owners[i].first && index <= msr_owners[i].last)
+            return msr_owners[i].feature;
+    }
+    return NULL;
 }
 
 guint

@@ -66,5 +66,7 @@ InvCpuidData *inv_cpuid_data_parse(const char *text, gsize length, GError **erro
 InvCpuidData *inv_cpuid_data_of_this_machine(void);
 /* The same MSRs from another file than this machine's; what is there already stays. Returns how many were added. */
 guint inv_cpuid_data_add_msrs_of(InvCpuidData *data, const char *path);
+/* The feature whose CPUID bit says that the MSR of features @index is there: without it a guest has none of its bits. NULL: none. Static. */
+const char *inv_cpuid_msr_owner(guint32 index);
 
 G_END_DECLS
