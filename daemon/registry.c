@@ -190,20 +190,29 @@ inv_registry_find_name_locked(InvRegistry *registry, const char *name)
     return g_hash_table_lookup(registry->by_name, name);
 }
 
+/* What changes too often for a table of its own: the domains are looked through for it. */
+static gboolean
+has_id(gpointer uuid, gpointer vm, gpointer id)
+{
+    return ((const InvVm *)vm)->id == *(const int *)id;
+}
+
+static gboolean
+has_qmp(gpointer uuid, gpointer vm, gpointer qmp)
+{
+    return ((const InvVm *)vm)->qmp == qmp;
+}
+
+static gboolean
+has_process(gpointer uuid, gpointer vm, gpointer process)
+{
+    return ((const InvVm *)vm)->process == process;
+}
+
 InvVm *
 inv_registry_find_id_locked(InvRegistry *registry, int id)
 {
-    GHashTableIter iter;
-    gpointer value;
-
-    if (id < 0)
-        return NULL;
-    g_hash_table_iter_init(&iter, registry->by_uuid);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        if (((InvVm *)value)->id == id)
-            return value;
-    }
-    return NULL;
+    return id < 0 ? NULL : g_hash_table_find(registry->by_uuid, has_id, &id);
 }
 
 InvVm *
@@ -248,30 +257,18 @@ InvVm *
 inv_registry_get_qmp(InvRegistry *registry, const InvQmp *qmp)
 {
     g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
-    GHashTableIter iter;
-    gpointer value;
+    InvVm *vm = g_hash_table_find(registry->by_uuid, has_qmp, (gpointer)qmp);
 
-    g_hash_table_iter_init(&iter, registry->by_uuid);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        if (((const InvVm *)value)->qmp == qmp)
-            return inv_vm_ref(value);
-    }
-    return NULL;
+    return vm ? inv_vm_ref(vm) : NULL;
 }
 
 InvVm *
 inv_registry_get_process(InvRegistry *registry, const InvProcess *process)
 {
     g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
-    GHashTableIter iter;
-    gpointer value;
+    InvVm *vm = g_hash_table_find(registry->by_uuid, has_process, (gpointer)process);
 
-    g_hash_table_iter_init(&iter, registry->by_uuid);
-    while (g_hash_table_iter_next(&iter, NULL, &value)) {
-        if (((const InvVm *)value)->process == process)
-            return inv_vm_ref(value);
-    }
-    return NULL;
+    return vm ? inv_vm_ref(vm) : NULL;
 }
 
 static gint
