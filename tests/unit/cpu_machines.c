@@ -12,8 +12,8 @@ fail(const char *what, const GError *error)
     exit(99);
 }
 
-static char *
-read_data(const char *machine, const char *suffix, gsize *length)
+char *
+cpu_machine_text(const char *machine, const char *suffix, gsize *length)
 {
     const char *top = g_getenv("INVAR_TOP_SRCDIR");
     g_autofree char *file = g_strconcat(machine, suffix, NULL);
@@ -23,12 +23,12 @@ read_data(const char *machine, const char *suffix, gsize *length)
     return g_file_get_contents(path, &text, length, NULL) ? text : NULL;
 }
 
-static InvCpuidData *
-read_words(const char *machine, const char *suffix)
+InvCpuidData *
+cpu_machine_words(const char *machine, const char *suffix)
 {
     g_autoptr(GError) error = NULL;
     gsize length;
-    g_autofree char *text = read_data(machine, suffix, &length);
+    g_autofree char *text = cpu_machine_text(machine, suffix, &length);
     InvCpuidData *data = text ? inv_cpuid_data_parse(text, length, &error) : NULL;
 
     if (error)
@@ -54,24 +54,34 @@ first_document(const char *text)
     return NULL;
 }
 
+InvJson *
+cpu_machine_expansion(const char *machine)
+{
+    g_autofree char *text = cpu_machine_text(machine, ".qmp.json", NULL);
+    InvJson *reply = text ? first_document(text) : NULL;
+
+    if (text && !reply)
+        fail(machine, NULL);
+    return reply;
+}
+
 static CpuMachine *
 load_machine(const CpuWorld *world, const char *name)
 {
     g_autoptr(GError) error = NULL;
     CpuMachine *machine = g_new0(CpuMachine, 1);
-    g_autoptr(InvCpuidData) words = read_words(name, ".cpuid.xml");
-    g_autoptr(InvCpuidData) enabled = read_words(name, ".enabled.xml");
-    g_autofree char *text = read_data(name, ".qmp.json", NULL);
-    g_autoptr(InvJson) reply = text ? first_document(text) : NULL;
+    g_autoptr(InvCpuidData) words = cpu_machine_words(name, ".cpuid.xml");
+    g_autoptr(InvCpuidData) enabled = cpu_machine_words(name, ".enabled.xml");
+    g_autoptr(InvJson) reply = cpu_machine_expansion(name);
 
     machine->name = g_strdup(name);
-    machine->cpuid = inv_cpu_seen_from_cpuid(world->decoder, words, &error);
+    machine->cpuid = inv_cpu_seen_from_cpuid(world->tools.decoder, words, &error);
     if (machine->cpuid && reply)
-        machine->qemu = inv_cpu_seen_from_expansion(world->decoder, reply, &error);
+        machine->qemu = inv_cpu_seen_from_expansion(world->tools.decoder, reply, &error);
     if (error)
         fail(name, error);
     if (enabled)
-        machine->enabled = inv_cpuid_data_features(enabled, world->map, world->names);
+        machine->enabled = inv_cpuid_data_features(enabled, world->tools.map, world->tools.names);
     return machine;
 }
 
@@ -88,28 +98,36 @@ machine_free(gpointer data)
 }
 
 static int
-compare_machines(const void *a, const void *b)
+compare_names(const void *a, const void *b)
 {
-    return strcmp((*(CpuMachine *const *)a)->name, (*(CpuMachine *const *)b)->name);
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+GPtrArray *
+cpu_machine_names(void)
+{
+    const char *top = g_getenv("INVAR_TOP_SRCDIR");
+    g_autofree char *path = g_build_filename(top ? top : ".", "..", "shared", "data", "machines", NULL);
+    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
+    GPtrArray *names = g_ptr_array_new_with_free_func(g_free);
+    const char *file;
+
+    while (folder && (file = g_dir_read_name(folder))) {
+        if (g_str_has_suffix(file, ".cpuid.xml"))
+            g_ptr_array_add(names, g_strndup(file, strlen(file) - strlen(".cpuid.xml")));
+    }
+    g_ptr_array_sort(names, compare_names);
+    return names;
 }
 
 static void
 load_machines(CpuWorld *world)
 {
-    const char *top = g_getenv("INVAR_TOP_SRCDIR");
-    g_autofree char *path = g_build_filename(top ? top : ".", "..", "shared", "data", "machines", NULL);
-    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
-    const char *file;
+    g_autoptr(GPtrArray) names = cpu_machine_names();
 
     world->machines = g_ptr_array_new_with_free_func(machine_free);
-    while (folder && (file = g_dir_read_name(folder))) {
-        if (g_str_has_suffix(file, ".cpuid.xml")) {
-            g_autofree char *name = g_strndup(file, strlen(file) - strlen(".cpuid.xml"));
-
-            g_ptr_array_add(world->machines, load_machine(world, name));
-        }
-    }
-    g_ptr_array_sort(world->machines, compare_machines);
+    for (guint i = 0; i < names->len; i++)
+        g_ptr_array_add(world->machines, load_machine(world, g_ptr_array_index(names, i)));
 }
 
 CpuWorld *
@@ -117,16 +135,10 @@ cpu_world_load(const char *folder)
 {
     g_autoptr(GError) error = NULL;
     CpuWorld *world = g_new0(CpuWorld, 1);
-    const char *from = folder ? folder : inv_cpu_map_default_folder();
 
-    world->map = inv_cpu_map_load(from, "x86_64", &error);
-    if (!world->map || !(world->models = inv_cpu_models_load(from, "x86_64", &error)))
-        fail(from, error);
-    world->names = inv_feature_names_new();
-    world->decoder = inv_cpu_decoder_new(from, world->map, world->models, world->names, &error);
-    if (!world->decoder)
-        fail(from, error);
-    world->basis = inv_cpu_basis_of_map(world->decoder, "x86_64");
+    if (!decode_tools_load(&world->tools, folder, &error))
+        fail("the map", error);
+    world->basis = inv_cpu_basis_of_map(world->tools.decoder, "x86_64");
     load_machines(world);
     return world;
 }
@@ -138,9 +150,6 @@ cpu_world_free(CpuWorld *world)
         return;
     g_ptr_array_unref(world->machines);
     inv_cpu_basis_free(world->basis);
-    inv_cpu_decoder_free(world->decoder);
-    inv_feature_names_free(world->names);
-    inv_cpu_models_free(world->models);
-    inv_cpu_map_free(world->map);
+    decode_tools_clear(&world->tools);
     g_free(world);
 }

@@ -13,14 +13,14 @@
 #define BASE_SUFFIX "-base"
 
 gboolean
-decode_tools_load(DecodeTools *tools)
+decode_tools_load(DecodeTools *tools, const char *folder, GError **error)
 {
-    const char *folder = inv_cpu_map_default_folder();
+    const char *from = folder ? folder : inv_cpu_map_default_folder();
 
-    tools->map = inv_cpu_map_load(folder, "x86_64", NULL);
-    tools->models = inv_cpu_models_load(folder, "x86_64", NULL);
     tools->names = inv_feature_names_new();
-    tools->decoder = inv_cpu_decoder_new(folder, tools->map, tools->models, tools->names, NULL);
+    tools->map = inv_cpu_map_load(from, "x86_64", error);
+    tools->models = tools->map ? inv_cpu_models_load(from, "x86_64", error) : NULL;
+    tools->decoder = tools->models ? inv_cpu_decoder_new(from, tools->map, tools->models, tools->names, error) : NULL;
     return tools->decoder != NULL;
 }
 
@@ -43,15 +43,13 @@ names_beyond(const InvFeatureSet *set, const InvFeatureSet *other)
 }
 
 void
-assert_same_features(const InvFeatureSet *got, const InvFeatureSet *wanted)
+assert_same_features(const char *what, const InvFeatureSet *got, const InvFeatureSet *wanted)
 {
     g_autofree char *more = names_beyond(got, wanted);
     g_autofree char *less = names_beyond(wanted, got);
 
     if (*more || *less)
-        print_error("too much: %s; missing: %s\n", more, less);
-    assert_string_equal(more, "");
-    assert_string_equal(less, "");
+        fail_msg("%s: too many: %s; missing: %s", what, more, less);
 }
 
 InvCpu *
@@ -72,7 +70,7 @@ assert_round_trip(const DecodeTools *tools, const InvCpuSeen *seen, const InvFea
     assert_null(error);
     expanded = inv_cpu_expand(tools->decoder, again, &error);
     assert_null(error);
-    assert_same_features(expanded, wanted);
+    assert_same_features(again->model, expanded, wanted);
     assert_string_equal(inv_cpu_models_find(tools->models, again->model)->vendor, seen->vendor);
     described.features = expanded;
     once_more = inv_cpu_describe_seen(tools->decoder, &described, &error);
@@ -139,5 +137,5 @@ assert_static_description(const char *arch, const InvJson *described, const InvJ
     apply_props(expanded, described);
     apply_props(wanted, full);
     take_groups_apart(expanded, wanted);
-    assert_same_features(expanded, wanted);
+    assert_same_features(model, expanded, wanted);
 }

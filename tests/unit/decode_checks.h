@@ -8,7 +8,7 @@
 
 G_BEGIN_DECLS
 
-/* What decoding takes, from the tree's own map. */
+/* What decoding takes, of x86. */
 typedef struct {
     InvCpuMap *map;
     InvCpuModels *models;
@@ -16,11 +16,12 @@ typedef struct {
     InvCpuDecoder *decoder;
 } DecodeTools;
 
-gboolean decode_tools_load(DecodeTools *tools);
+/* @folder: of the map; NULL: the tree's. What was loaded when one failed is to be cleared all the same. */
+gboolean decode_tools_load(DecodeTools *tools, const char *folder, GError **error);
 void decode_tools_clear(DecodeTools *tools);
 
-/* Both print what is too much and what is missing. */
-void assert_same_features(const InvFeatureSet *got, const InvFeatureSet *wanted);
+/* Says of @what which are too many and which are missing; so does the next. */
+void assert_same_features(const char *what, const InvFeatureSet *got, const InvFeatureSet *wanted);
 /*
  * Describes @seen, writes that, reads it, expands it: that must give @wanted, by a model of the same
  * vendor; and once more of the result must write the same. Owned by the caller.

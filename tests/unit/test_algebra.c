@@ -76,7 +76,7 @@ describe_machine(const InvCpuSeen *seen)
 static InvCpu *
 host_model_of(const InvCpuSeen *seen)
 {
-    g_autoptr(InvCpu) cpu = inv_cpu_describe_seen(world->decoder, seen, &error);
+    g_autoptr(InvCpu) cpu = inv_cpu_describe_seen(world->tools.decoder, seen, &error);
     g_autofree char *xml = NULL;
 
     if (!cpu)
@@ -97,20 +97,6 @@ what_counts(const InvFeatureSet *set)
     return counts;
 }
 
-static void
-assert_same(const char *what, const InvFeatureSet *got, const InvFeatureSet *wanted)
-{
-    g_autoptr(InvFeatureSet) more = inv_feature_set_difference(got, wanted);
-    g_autoptr(InvFeatureSet) less = inv_feature_set_difference(wanted, got);
-    g_autofree const char **more_list = inv_feature_set_list(more);
-    g_autofree const char **less_list = inv_feature_set_list(less);
-    g_autofree char *more_text = g_strjoinv(" ", (char **)more_list);
-    g_autofree char *less_text = g_strjoinv(" ", (char **)less_list);
-
-    if (*more_text || *less_text)
-        fail_msg("%s: too many: %s; too few: %s", what, more_text, less_text);
-}
-
 /* May a CPU of @vendor with @wanted run on a host of @host_vendor with @has, and is the answer exactly that? */
 static void
 assert_exact(const char *pair, const char *vendor, const InvFeatureSet *wanted, const char *host_vendor, const InvFeatureSet *has)
@@ -121,7 +107,7 @@ assert_exact(const char *pair, const char *vendor, const InvFeatureSet *wanted, 
 
     if (compatible != (difference->result != VIR_CPU_COMPARE_INCOMPATIBLE))
         fail_msg("%s: %s", pair, compatible ? "refused" : "allowed");
-    assert_same(pair, difference->missing, missing);
+    assert_same_features(pair, difference->missing, missing);
     assert_true(inv_feature_set_is_empty(difference->refused));
     assert_int_equal(difference->other_vendor, strcmp(vendor, host_vendor) != 0);
     assert_false(difference->other_arch);
@@ -137,7 +123,7 @@ assert_names_everything(const char *pair, const InvFeatureSet *wanted, const Inv
     g_autoptr(InvFeatureSet) counts = what_counts(difference->aside);
 
     inv_feature_set_unite(named, difference->aside);
-    assert_same(pair, named, lacking);
+    assert_same_features(pair, named, lacking);
     assert_true(inv_feature_set_is_empty(counts));
 }
 
@@ -151,11 +137,11 @@ guests_move_where_all_their_features_are(void **state)
         g_autoptr(InvCpu) guest = from->qemu ? host_model_of(from->qemu) : NULL;
         g_autoptr(InvCpuDescription) by_document = guest ? describe(guest) : NULL;
         g_autoptr(InvCpuDescription) by_machine = guest ? describe_machine(from->qemu) : NULL;
-        g_autoptr(InvFeatureSet) said = guest ? inv_cpu_expand(world->decoder, guest, NULL) : NULL;
+        g_autoptr(InvFeatureSet) said = guest ? inv_cpu_expand(world->tools.decoder, guest, NULL) : NULL;
 
         if (!guest || !from->enabled)
             continue;
-        assert_same(from->name, from->qemu->features, from->enabled);
+        assert_same_features(from->name, from->qemu->features, from->enabled);
         for (guint b = 0; b < world->machines->len; b++) {
             const CpuMachine *to = g_ptr_array_index(world->machines, b);
             g_autoptr(InvCpuDescription) host = to->qemu ? describe_machine(to->qemu) : NULL;
@@ -171,7 +157,7 @@ guests_move_where_all_their_features_are(void **state)
             inv_cpu_difference_find(world->basis, host, by_document, difference);
             assert_exact(pair, from->qemu->vendor, said, to->qemu->vendor, to->enabled);
             if (from->qemu->vmx_known || !inv_feature_set_has(from->enabled, "vmx"))
-                assert_same(pair, said, from->enabled);
+                assert_same_features(pair, said, from->enabled);
             pairs++;
         }
     }
@@ -223,23 +209,23 @@ cpu_of_model(const InvCpuModelEntry *entry)
 static void
 models_compare_exactly(void **state)
 {
-    guint n = inv_cpu_models_size(world->models), allowed = 0;
+    guint n = inv_cpu_models_size(world->tools.models), allowed = 0;
 
     for (guint a = 0; a < n; a++) {
-        const InvCpuModelEntry *from = inv_cpu_models_at(world->models, a);
+        const InvCpuModelEntry *from = inv_cpu_models_at(world->tools.models, a);
         g_autoptr(InvCpu) cpu = cpu_of_model(from);
         g_autoptr(InvCpuDescription) wanted = describe(cpu);
-        g_autoptr(InvFeatureSet) wants = what_counts(inv_cpu_decoder_model(world->decoder, from->name, FALSE));
+        g_autoptr(InvFeatureSet) wants = what_counts(inv_cpu_decoder_model(world->tools.decoder, from->name, FALSE));
 
         for (guint b = 0; b < n; b++) {
-            const InvCpuModelEntry *to = inv_cpu_models_at(world->models, b);
+            const InvCpuModelEntry *to = inv_cpu_models_at(world->tools.models, b);
             g_autoptr(InvCpu) other = cpu_of_model(to);
             g_autoptr(InvCpuDescription) host = describe(other);
-            g_autoptr(InvFeatureSet) missing = inv_feature_set_difference(wants, inv_cpu_decoder_model(world->decoder, to->name, FALSE));
+            g_autoptr(InvFeatureSet) missing = inv_feature_set_difference(wants, inv_cpu_decoder_model(world->tools.decoder, to->name, FALSE));
             gboolean vendors = !cpu->vendor || g_strcmp0(cpu->vendor, other->vendor) == 0;
 
             inv_cpu_difference_find(world->basis, host, wanted, difference);
-            assert_same(from->name, difference->missing, missing);
+            assert_same_features(from->name, difference->missing, missing);
             assert_int_equal(difference->other_vendor, !vendors);
             assert_int_equal(difference->result != VIR_CPU_COMPARE_INCOMPATIBLE, vendors && inv_feature_set_is_empty(missing));
             allowed += difference->result != VIR_CPU_COMPARE_INCOMPATIBLE;
@@ -258,7 +244,7 @@ disable_never_hurts(const InvCpu *cpu, const InvCpuDescription *host, GRand *ran
     inv_cpu_difference_find(world->basis, host, before, difference);
     result = difference->result;
     for (guint i = 0; i < 3; i++) {
-        const InvCpuMapFeature *entry = inv_cpu_map_at(world->map, (guint)g_rand_int_range(rand, 0, (gint32)inv_cpu_map_size(world->map)));
+        const InvCpuMapFeature *entry = inv_cpu_map_at(world->tools.map, (guint)g_rand_int_range(rand, 0, (gint32)inv_cpu_map_size(world->tools.map)));
         g_autoptr(InvCpu) less = inv_cpu_copy(cpu);
         g_autoptr(InvCpuDescription) after = NULL;
 
@@ -274,12 +260,12 @@ static void
 a_disable_never_makes_incompatible(void **state)
 {
     g_autoptr(GRand) rand = g_rand_new_with_seed(20);
-    guint n = inv_cpu_models_size(world->models);
+    guint n = inv_cpu_models_size(world->tools.models);
 
     for (guint i = 0; i < 3000; i++) {
-        const InvCpuModelEntry *from = inv_cpu_models_at(world->models, (guint)g_rand_int_range(rand, 0, (gint32)n));
+        const InvCpuModelEntry *from = inv_cpu_models_at(world->tools.models, (guint)g_rand_int_range(rand, 0, (gint32)n));
         g_autoptr(InvCpu) cpu = cpu_of_model(from);
-        g_autoptr(InvCpu) other = cpu_of_model(i % 2 ? from : inv_cpu_models_at(world->models, (guint)g_rand_int_range(rand, 0, (gint32)n)));
+        g_autoptr(InvCpu) other = cpu_of_model(i % 2 ? from : inv_cpu_models_at(world->tools.models, (guint)g_rand_int_range(rand, 0, (gint32)n)));
         g_autoptr(InvCpuDescription) host = NULL;
 
         if (i % 3 == 0 && from->with_vmx[0]) {
@@ -318,15 +304,15 @@ the_order_of_features_never_matters(void **state)
     static const InvCpuPolicy policies[] = { INV_CPU_POLICY_UNSET,   INV_CPU_POLICY_REQUIRE, INV_CPU_POLICY_FORCE, INV_CPU_POLICY_OPTIONAL,
                                              INV_CPU_POLICY_DISABLE, INV_CPU_POLICY_FORBID };
     g_autoptr(GRand) rand = g_rand_new_with_seed(21);
-    guint n = inv_cpu_models_size(world->models);
+    guint n = inv_cpu_models_size(world->tools.models);
 
     for (guint i = 0; i < 300; i++) {
-        const InvCpuModelEntry *entry = inv_cpu_models_at(world->models, (guint)g_rand_int_range(rand, 0, (gint32)n));
+        const InvCpuModelEntry *entry = inv_cpu_models_at(world->tools.models, (guint)g_rand_int_range(rand, 0, (gint32)n));
         g_autoptr(InvCpu) cpu = cpu_of_model(entry);
         g_autoptr(InvCpuDescription) first = NULL;
 
         for (guint k = 0; k < 40; k++)
-            inv_cpu_set_feature(cpu, inv_cpu_map_at(world->map, (guint)g_rand_int_range(rand, 0, (gint32)inv_cpu_map_size(world->map)))->name,
+            inv_cpu_set_feature(cpu, inv_cpu_map_at(world->tools.map, (guint)g_rand_int_range(rand, 0, (gint32)inv_cpu_map_size(world->tools.map)))->name,
                                 policies[g_rand_int_range(rand, 0, G_N_ELEMENTS(policies))]);
         if (i % 2)
             inv_cpu_set_feature(cpu, "vmx", policies[i / 2 % G_N_ELEMENTS(policies)]);
@@ -336,11 +322,11 @@ the_order_of_features_never_matters(void **state)
 
             shuffle(rand, cpu->features);
             again = describe(cpu);
-            assert_same("on", again->on, first->on);
-            assert_same("named", again->named, first->named);
-            assert_same("forced", again->forced, first->forced);
-            assert_same("forbidden", again->forbidden, first->forbidden);
-            assert_same("promised", again->promised, first->promised);
+            assert_same_features("on", again->on, first->on);
+            assert_same_features("named", again->named, first->named);
+            assert_same_features("forced", again->forced, first->forced);
+            assert_same_features("forbidden", again->forbidden, first->forbidden);
+            assert_same_features("promised", again->promised, first->promised);
         }
     }
 }

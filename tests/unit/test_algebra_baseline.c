@@ -50,20 +50,6 @@ describe(const InvCpu *cpu)
     return description;
 }
 
-static void
-assert_same(const char *what, const InvFeatureSet *got, const InvFeatureSet *wanted)
-{
-    g_autoptr(InvFeatureSet) more = inv_feature_set_difference(got, wanted);
-    g_autoptr(InvFeatureSet) less = inv_feature_set_difference(wanted, got);
-    g_autofree const char **more_list = inv_feature_set_list(more);
-    g_autofree const char **less_list = inv_feature_set_list(less);
-    g_autofree char *more_text = g_strjoinv(" ", (char **)more_list);
-    g_autofree char *less_text = g_strjoinv(" ", (char **)less_list);
-
-    if (*more_text || *less_text)
-        fail_msg("%s: too many: %s; too few: %s", what, more_text, less_text);
-}
-
 /* From @first on, and around. */
 static InvCpu *
 baseline_of(const GPtrArray *cpus, guint first, gboolean backwards, gboolean expand_features, gboolean migratable)
@@ -98,8 +84,8 @@ read_back(const InvCpu *cpu, char **xml)
         fail_msg("%s", error->message);
     description = describe(again);
     /* The other reading of the same text. */
-    expanded = inv_cpu_expand(world->decoder, again, &error);
-    assert_same(again->model, description->on, expanded);
+    expanded = inv_cpu_expand(world->tools.decoder, again, &error);
+    assert_same_features(again->model, description->on, expanded);
     return description;
 }
 
@@ -110,7 +96,7 @@ assert_is_common(const GPtrArray *cpus, gboolean expand_features, gboolean migra
     g_autoptr(InvFeatureSet) common = NULL;
     g_autofree char *xml = NULL;
     g_autoptr(InvCpuDescription) has = read_back(baseline, &xml);
-    const InvCpuModelEntry *model = inv_cpu_models_find(world->models, baseline->model);
+    const InvCpuModelEntry *model = inv_cpu_models_find(world->tools.models, baseline->model);
 
     for (guint i = 0; i < cpus->len; i++) {
         const InvCpuDescription *one = g_ptr_array_index(cpus, i);
@@ -128,7 +114,7 @@ assert_is_common(const GPtrArray *cpus, gboolean expand_features, gboolean migra
     }
     if (migratable)
         inv_feature_set_intersect(common, inv_cpu_basis_comparable(world->basis));
-    assert_same(baseline->model, has->on, common);
+    assert_same_features(baseline->model, has->on, common);
     for (guint i = 0; expand_features && i < baseline->features->len; i++) {
         const InvCpuFeature *feature = g_ptr_array_index(baseline->features, i);
 
@@ -184,7 +170,7 @@ assert_is_itself(const InvCpuDescription *one)
     g_ptr_array_add(twice, (gpointer)one);
     baseline = baseline_of(twice, 0, FALSE, FALSE, FALSE);
     has = read_back(baseline, &xml);
-    assert_same(baseline->model, has->on, one->on);
+    assert_same_features(baseline->model, has->on, one->on);
     inv_cpu_difference_find(world->basis, one, has, difference);
     assert_int_equal(difference->result, VIR_CPU_COMPARE_IDENTICAL);
     inv_cpu_difference_find(world->basis, has, one, difference);
@@ -199,7 +185,7 @@ descriptions_of_machines(void)
 
     for (guint i = 0; i < world->machines->len; i++) {
         const CpuMachine *machine = g_ptr_array_index(world->machines, i);
-        g_autoptr(InvCpu) document = inv_cpu_describe_seen(world->decoder, machine->cpuid, &error);
+        g_autoptr(InvCpu) document = inv_cpu_describe_seen(world->tools.decoder, machine->cpuid, &error);
 
         assert_non_null(document);
         g_ptr_array_add(list, inv_cpu_describe_machine(world->basis, machine->cpuid, &error));
@@ -215,8 +201,8 @@ descriptions_of_models(void)
 {
     GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)inv_cpu_description_free);
 
-    for (guint i = 0; i < inv_cpu_models_size(world->models); i++) {
-        const InvCpuModelEntry *entry = inv_cpu_models_at(world->models, i);
+    for (guint i = 0; i < inv_cpu_models_size(world->tools.models); i++) {
+        const InvCpuModelEntry *entry = inv_cpu_models_at(world->tools.models, i);
         g_autoptr(InvCpu) cpu = inv_cpu_new();
 
         cpu->model = g_strdup(entry->name);
@@ -312,7 +298,7 @@ the_source_that_tells_least_decides(void **state)
     g_autoptr(InvCpu) nested = inv_cpu_parse("<cpu><model>Skylake-Server</model><feature name='vmx' policy='require'/>"
                                            "<feature name='vmx-ept' policy='require'/></cpu>", NULL);
     g_autoptr(InvCpuDescription) told = describe(nested);
-    g_autoptr(InvFeatureSet) features = inv_feature_set_copy(inv_cpu_decoder_model(world->decoder, "Skylake-Server", FALSE));
+    g_autoptr(InvFeatureSet) features = inv_feature_set_copy(inv_cpu_decoder_model(world->tools.decoder, "Skylake-Server", FALSE));
     InvCpuSeen seen = { .vendor = (char *)"GenuineIntel", .features = features };
     g_autoptr(InvCpuDescription) dumb = NULL;
     g_autoptr(GPtrArray) both = g_ptr_array_new();

@@ -205,13 +205,13 @@ what_needs_models_says_so(void **state)
 {
     g_autofree char *map = g_build_filename(folder, "cpu_map", NULL);
     CpuWorld *world = cpu_world_load(map);
-    g_autoptr(InvFeatureSet) features = inv_feature_set_new(world->names);
+    g_autoptr(InvFeatureSet) features = inv_feature_set_new(world->tools.names);
     InvCpuSeen seen = { .vendor = (char *)"GenuineIntel", .features = features };
     g_autoptr(InvCpuDescription) description = inv_cpu_describe_machine(world->basis, &seen, NULL);
     g_autoptr(InvCpuBaseliner) baseliner = inv_cpu_baseliner_new(world->basis);
     g_autoptr(GError) error = NULL;
 
-    assert_int_equal(inv_cpu_models_size(world->models), 0);
+    assert_int_equal(inv_cpu_models_size(world->tools.models), 0);
     assert_true(inv_cpu_baseliner_add(baseliner, description, "this", NULL));
     assert_null(inv_cpu_baseliner_result(baseliner, FALSE, FALSE, &error));
     assert_int_equal(inv_error_code(error), VIR_ERR_OPERATION_FAILED);

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <glib/gstdio.h>
 
-#include "tests/unit/decode_checks.h"
+#include "tests/unit/cpu_machines.h"
 #include "util/error.h"
 
 static DecodeTools tools;
@@ -24,7 +24,7 @@ static guint total_deltas, total_least, total_answers;
 static int
 load(void **state)
 {
-    gboolean loaded = decode_tools_load(&tools);
+    gboolean loaded = decode_tools_load(&tools, NULL, NULL);
 
     map = tools.map;
     models = tools.models;
@@ -40,37 +40,13 @@ unload(void **state)
     return 0;
 }
 
-static char *
-read_data(const char *machine, const char *suffix, gsize *length)
-{
-    g_autofree char *file = g_strconcat(machine, suffix, NULL);
-    g_autofree char *path = g_build_filename(g_getenv("INVAR_TOP_SRCDIR"), "..", "shared", "data", "machines", file, NULL);
-    char *text = NULL;
-
-    return g_file_get_contents(path, &text, length, NULL) ? text : NULL;
-}
-
-static InvCpuidData *
-read_words(const char *machine, const char *suffix)
-{
-    g_autoptr(GError) error = NULL;
-    gsize length;
-    g_autofree char *text = read_data(machine, suffix, &length);
-    InvCpuidData *data = text ? inv_cpuid_data_parse(text, length, &error) : NULL;
-
-    if (error)
-        print_error("%s%s: %s\n", machine, suffix, error->message);
-    assert_null(error);
-    return data;
-}
-
 /* The features that the dump shows, counted here anew: less the broken ones. */
 static void
 cpuid_is_described_exactly(void **state)
 {
     const char *machine = *state;
     g_autoptr(GError) error = NULL;
-    g_autoptr(InvCpuidData) data = read_words(machine, ".cpuid.xml");
+    g_autoptr(InvCpuidData) data = cpu_machine_words(machine, ".cpuid.xml");
     g_autoptr(InvCpuSeen) seen = NULL;
     g_autoptr(InvFeatureSet) wanted = NULL;
     g_autoptr(InvFeatureSet) broken = NULL;
@@ -87,7 +63,7 @@ cpuid_is_described_exactly(void **state)
     broken = inv_cpu_broken_features(decoder, seen->vendor, seen->family, seen->model_number, seen->stepping);
     inv_feature_set_subtract(wanted, broken);
     cpu = assert_round_trip(&tools, seen, wanted);
-    signature = read_data(machine, ".sig", NULL);
+    signature = cpu_machine_text(machine, ".sig", NULL);
     assert_non_null(signature);
     /* "family: 6 (0x06)" and so on. */
     assert_int_equal(strtoul(strstr(signature, "family:") + 7, NULL, 10), seen->family);
@@ -96,31 +72,12 @@ cpuid_is_described_exactly(void **state)
     print_message("# %s: %s and %u features\n", machine, cpu->model, inv_cpu_count_deltas(cpu));
 }
 
-/* The file holds several replies: the first is the expansion. */
-static InvJson *
-first_document(const char *text)
-{
-    guint depth = 0;
-    gboolean quoted = FALSE;
-
-    for (gsize i = 0; text[i]; i++) {
-        if (text[i] == '"' && (!i || text[i - 1] != '\\'))
-            quoted = !quoted;
-        if (!quoted && text[i] == '{')
-            depth++;
-        if (!quoted && text[i] == '}' && --depth == 0)
-            return inv_json_parse(text, i + 1, NULL);
-    }
-    return NULL;
-}
-
 static void
 expansion_is_described_exactly(void **state)
 {
     const char *machine = *state;
     g_autoptr(GError) error = NULL;
-    g_autofree char *text = read_data(machine, ".qmp.json", NULL);
-    g_autoptr(InvJson) reply = text ? first_document(text) : NULL;
+    g_autoptr(InvJson) reply = cpu_machine_expansion(machine);
     g_autoptr(InvCpuSeen) seen = NULL;
     g_autoptr(InvCpu) cpu = NULL;
     guint least;
@@ -145,23 +102,22 @@ static void
 enabled_and_disabled_agree(void **state)
 {
     const char *machine = *state;
-    g_autoptr(InvCpuidData) enabled_words = read_words(machine, ".enabled.xml");
-    g_autoptr(InvCpuidData) disabled_words = read_words(machine, ".disabled.xml");
+    g_autoptr(InvCpuidData) enabled_words = cpu_machine_words(machine, ".enabled.xml");
+    g_autoptr(InvCpuidData) disabled_words = cpu_machine_words(machine, ".disabled.xml");
     g_autoptr(InvCpuidData) cpuid = NULL;
-    g_autofree char *text = read_data(machine, ".qmp.json", NULL);
-    g_autoptr(InvJson) reply = text ? first_document(text) : NULL;
+    g_autoptr(InvJson) reply = cpu_machine_expansion(machine);
     g_autoptr(InvCpuSeen) seen = NULL;
     g_autoptr(InvFeatureSet) enabled = NULL, disabled = NULL, both = NULL, all = NULL, missed = NULL;
 
     /* skip() jumps: nothing may be owned by then. */
     if (!enabled_words || !disabled_words || !reply)
         skip();
-    cpuid = read_words(machine, ".cpuid.xml");
+    cpuid = cpu_machine_words(machine, ".cpuid.xml");
     assert_non_null(cpuid);
     seen = inv_cpu_seen_from_expansion(decoder, reply, NULL);
     enabled = inv_cpuid_data_features(enabled_words, map, names);
     disabled = inv_cpuid_data_features(disabled_words, map, names);
-    assert_same_features(enabled, seen->features);
+    assert_same_features(machine, enabled, seen->features);
     both = inv_feature_set_copy(enabled);
     inv_feature_set_intersect(both, disabled);
     assert_int_equal(inv_feature_set_count(both), 0);
@@ -537,12 +493,6 @@ decoding_is_fast(void **state)
     assert_true(g_get_monotonic_time() - begin < 2 * G_USEC_PER_SEC);
 }
 
-static int
-compare_texts(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
 static void
 add_test(GArray *tests, char *name, CMUnitTestFunction function, const void *state)
 {
@@ -551,33 +501,16 @@ add_test(GArray *tests, char *name, CMUnitTestFunction function, const void *sta
     g_array_append_val(tests, test);
 }
 
-/* Machines by name, sorted; one that is not there when the data is absent, so that its tests are seen to be skipped. */
-static GPtrArray *
-list_machines(void)
-{
-    GPtrArray *list = g_ptr_array_new_with_free_func(g_free);
-    const char *top = g_getenv("INVAR_TOP_SRCDIR");
-    g_autofree char *path = g_build_filename(top ? top : ".", "..", "shared", "data", "machines", NULL);
-    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
-    const char *file;
-
-    while (folder && (file = g_dir_read_name(folder))) {
-        if (g_str_has_suffix(file, ".cpuid.xml"))
-            g_ptr_array_add(list, g_strndup(file, strlen(file) - strlen(".cpuid.xml")));
-    }
-    g_ptr_array_sort(list, compare_texts);
-    if (!list->len)
-        g_ptr_array_add(list, g_strdup("every machine"));
-    return list;
-}
-
 int
 main(void)
 {
-    g_autoptr(GPtrArray) machines = list_machines();
+    g_autoptr(GPtrArray) machines = cpu_machine_names();
     g_autoptr(GPtrArray) titles = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GArray) tests = g_array_new(FALSE, FALSE, sizeof(struct CMUnitTest));
 
+    /* One that is not there when the data is absent, so that its tests are seen to be skipped. */
+    if (!machines->len)
+        g_ptr_array_add(machines, g_strdup("every machine"));
     for (guint i = 0; i < machines->len; i++) {
         const char *machine = g_ptr_array_index(machines, i);
 

@@ -23,7 +23,7 @@ static int
 setup(void **state)
 {
     fixture = emulator_fixture_new();
-    return decode_tools_load(&tools) ? 0 : -1;
+    return decode_tools_load(&tools, NULL, NULL) ? 0 : -1;
 }
 
 static int
