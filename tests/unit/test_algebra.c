@@ -8,39 +8,11 @@
 #include <cmocka.h>
 
 #include "cpu_driver/baseline.h"
-#include "cpu_driver/difference.h"
 #include "cpu_driver/driver.h"
 #include "cpu_driver/expand.h"
+#include "tests/unit/algebra_fixture.h"
 #include "tests/unit/cpu_facts.h"
-#include "tests/unit/cpu_machines.h"
 #include "util/error.h"
-
-static CpuWorld *world;
-static InvCpuDifference *difference;
-static GError *error;
-
-static int
-load(void **state)
-{
-    world = cpu_world_load(NULL);
-    difference = inv_cpu_difference_new(world->basis);
-    return 0;
-}
-
-static int
-unload(void **state)
-{
-    g_clear_pointer(&difference, inv_cpu_difference_free);
-    g_clear_pointer(&world, cpu_world_free);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    g_clear_error(&error);
-    return 0;
-}
 
 static InvCpu *
 parse(const char *xml)
@@ -50,16 +22,6 @@ parse(const char *xml)
     if (!cpu)
         fail_msg("%s", error->message);
     return cpu;
-}
-
-static InvCpuDescription *
-describe(const InvCpu *cpu)
-{
-    InvCpuDescription *description = inv_cpu_describe(world->basis, cpu, NULL, &error);
-
-    if (!description)
-        fail_msg("%s", error->message);
-    return description;
 }
 
 static InvCpuDescription *
@@ -498,7 +460,7 @@ an_architecture_without_dictionary_is_not_supported(void **state)
 static void
 add_test(GArray *tests, const char *name, CMUnitTestFunction function, const void *state)
 {
-    struct CMUnitTest test = { name, function, NULL, teardown, (void *)state };
+    struct CMUnitTest test = { name, function, NULL, algebra_teardown, (void *)state };
 
     g_array_append_val(tests, test);
 }
@@ -519,5 +481,5 @@ main(void)
         add_test(tests, refusal_cases[i].name, what_is_no_cpu_is_refused, &refusal_cases[i]);
     add_test(tests, "a hundred thousand features", a_hundred_thousand_features_are_refused, NULL);
     add_test(tests, "an architecture without a dictionary", an_architecture_without_dictionary_is_not_supported, NULL);
-    return _cmocka_run_group_tests("cpu algebra", (struct CMUnitTest *)(void *)tests->data, tests->len, load, unload);
+    return _cmocka_run_group_tests("cpu algebra", (struct CMUnitTest *)(void *)tests->data, tests->len, algebra_load, algebra_unload);
 }

@@ -8,47 +8,9 @@
 #include <cmocka.h>
 
 #include "cpu_driver/baseline.h"
-#include "cpu_driver/difference.h"
 #include "cpu_driver/expand.h"
-#include "tests/unit/cpu_machines.h"
+#include "tests/unit/algebra_fixture.h"
 #include "util/error.h"
-
-static CpuWorld *world;
-static InvCpuDifference *difference;
-static GError *error;
-
-static int
-load(void **state)
-{
-    world = cpu_world_load(NULL);
-    difference = inv_cpu_difference_new(world->basis);
-    return 0;
-}
-
-static int
-unload(void **state)
-{
-    g_clear_pointer(&difference, inv_cpu_difference_free);
-    g_clear_pointer(&world, cpu_world_free);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    g_clear_error(&error);
-    return 0;
-}
-
-static InvCpuDescription *
-describe(const InvCpu *cpu)
-{
-    InvCpuDescription *description = inv_cpu_describe(world->basis, cpu, NULL, &error);
-
-    if (!description)
-        fail_msg("%s", error->message);
-    return description;
-}
 
 /* From @first on, and around. */
 static InvCpu *
@@ -364,11 +326,11 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(machines_have_a_baseline, teardown),
-        cmocka_unit_test_teardown(models_have_a_baseline, teardown),
-        cmocka_unit_test_teardown(the_source_that_tells_least_decides, teardown),
-        cmocka_unit_test_teardown(a_baseline_streams, teardown),
+        cmocka_unit_test_teardown(machines_have_a_baseline, algebra_teardown),
+        cmocka_unit_test_teardown(models_have_a_baseline, algebra_teardown),
+        cmocka_unit_test_teardown(the_source_that_tells_least_decides, algebra_teardown),
+        cmocka_unit_test_teardown(a_baseline_streams, algebra_teardown),
     };
 
-    return cmocka_run_group_tests_name("cpu algebra baseline", tests, load, unload);
+    return cmocka_run_group_tests_name("cpu algebra baseline", tests, algebra_load, algebra_unload);
 }
