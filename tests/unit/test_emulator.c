@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "emulator_fixture.h"
 #include "qemu/emulator_private.h"
 #include "qemu/probe_process.h"
+#include "tests/unit/emulator_test.h"
 #include "util/error.h"
 
 #define REAL_QEMU "/usr/bin/qemu-system-x86_64"
@@ -27,32 +27,13 @@
     "\"query-machines\":{\"return\":[{\"name\":\"pc-q35-7.2\",\"alias\":\"q35\",\"cpu-max\":288,\"hotpluggable-cpus\":true," \
     "\"default-cpu-type\":\"qemu64-x86_64-cpu\"},{\"name\":\"pc-i440fx-7.2\",\"alias\":\"pc\",\"is-default\":true,\"cpu-max\":255}]}"
 
-static EmulatorFixture *fixture;
-static InvEmulator *emulator;
-static GError *error;
-static char *path;
-static char *log_path;
 static char **list;
-
-static int
-setup(void **state)
-{
-    fixture = emulator_fixture_new();
-    return 0;
-}
 
 static int
 teardown(void **state)
 {
-    gboolean left_behind = emulator_fixture_is_running(fixture->folder);
-
-    g_clear_pointer(&emulator, inv_emulator_unref);
-    g_clear_error(&error);
-    g_clear_pointer(&path, g_free);
-    g_clear_pointer(&log_path, g_free);
     g_clear_pointer(&list, g_strfreev);
-    g_clear_pointer(&fixture, emulator_fixture_free);
-    return left_behind;
+    return emulator_test_teardown(state);
 }
 
 /* Emulators that are none, each with its own message. */
@@ -473,8 +454,8 @@ build_id_of_this_program(void **state)
 
 #define ADD_ROWS(rows, function)                                                       \
     for (gsize i = 0; i < G_N_ELEMENTS(rows); i++)                                     \
-        tests[n++] = (struct CMUnitTest){ rows[i].name, function, setup, teardown, (void *)&rows[i] }
-#define ADD(function) tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(function, setup, teardown)
+        tests[n++] = (struct CMUnitTest){ rows[i].name, function, emulator_test_setup, teardown, (void *)&rows[i] }
+#define ADD(function) tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(function, emulator_test_setup, teardown)
 
 int
 main(void)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qemu/emulator_compare.h"
-#include "tests/unit/emulator_fixture.h"
+#include "tests/unit/emulator_test.h"
 #include "util/error.h"
 
 #include <setjmp.h>
@@ -16,30 +16,6 @@
     "\"qom-list-types\":[{\"arguments\":{\"implements\":\"accel\"},\"return\":[{\"name\":\"tcg-accel\"}]}," \
     "{\"arguments\":{\"implements\":\"device\"},\"return\":[]}]," \
     "\"query-machines\":{\"return\":[{\"name\":\"s390-ccw-virtio-7.2\",\"is-default\":true,\"cpu-max\":248}]}"
-
-static EmulatorFixture *fixture;
-static InvEmulator *emulator;
-static GError *error;
-static char *path;
-static char *log_path;
-
-static int
-setup(void **state)
-{
-    fixture = emulator_fixture_new();
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    g_clear_error(&error);
-    g_clear_pointer(&emulator, inv_emulator_unref);
-    g_clear_pointer(&path, g_free);
-    g_clear_pointer(&log_path, g_free);
-    g_clear_pointer(&fixture, emulator_fixture_free);
-    return 0;
-}
 
 /* An emulator that answers as @answers say, beside what every probe asks. */
 static void
@@ -192,14 +168,14 @@ main(void)
 {
     g_autoptr(GArray) tests = g_array_new(FALSE, FALSE, sizeof(struct CMUnitTest));
     const struct CMUnitTest single[] = {
-        cmocka_unit_test_setup_teardown(baseline_is_folded_in_one_process, setup, teardown),
-        cmocka_unit_test_setup_teardown(baseline_without_a_model_is_refused, setup, teardown),
-        cmocka_unit_test_setup_teardown(hanging_emulator_costs_the_deadline, setup, teardown),
+        cmocka_unit_test_setup_teardown(baseline_is_folded_in_one_process, emulator_test_setup, emulator_test_teardown),
+        cmocka_unit_test_setup_teardown(baseline_without_a_model_is_refused, emulator_test_setup, emulator_test_teardown),
+        cmocka_unit_test_setup_teardown(hanging_emulator_costs_the_deadline, emulator_test_setup, emulator_test_teardown),
     };
 
     g_array_append_vals(tests, single, G_N_ELEMENTS(single));
     for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
-        struct CMUnitTest test = { cases[i].name, comparison, setup, teardown, (void *)&cases[i] };
+        struct CMUnitTest test = { cases[i].name, comparison, emulator_test_setup, emulator_test_teardown, (void *)&cases[i] };
 
         g_array_append_val(tests, test);
     }

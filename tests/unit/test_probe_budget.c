@@ -7,32 +7,18 @@
 
 #include <cmocka.h>
 
-#include "emulator_fixture.h"
 #include "qemu/probe_budget.h"
+#include "tests/unit/emulator_test.h"
 #include "util/error.h"
 
 #define DEADLINE_MS 20000u
 #define SHORT_MS 300u
 
-static EmulatorFixture *fixture;
-static GError *error;
-
-static int
-setup(void **state)
-{
-    fixture = emulator_fixture_new();
-    return 0;
-}
-
 static int
 teardown(void **state)
 {
-    gboolean left_behind = emulator_fixture_is_running(fixture->folder);
-
     inv_probe_budget_set_idle(FALSE);
-    g_clear_error(&error);
-    g_clear_pointer(&fixture, emulator_fixture_free);
-    return left_behind;
+    return emulator_test_teardown(state);
 }
 
 /* Takes all places of this thread's kind; the array's owner gives them back with give_back(). */
@@ -108,10 +94,10 @@ static const char slow_answers[] =
     "\"qom-list-types\":{\"return\":[{\"name\":\"tcg-accel\"}]},\"query-machines\":{\"return\":[{\"name\":\"pc\",\"cpu-max\":1}]}}}";
 
 static gpointer
-ask_in_background(gpointer path)
+ask_in_background(gpointer binary)
 {
     inv_probe_budget_set_idle(TRUE);
-    return inv_emulators_get(fixture->emulators, path, NULL, DEADLINE_MS, NULL);
+    return inv_emulators_get(fixture->emulators, binary, NULL, DEADLINE_MS, NULL);
 }
 
 /* The background has an emulator in hand that takes its time: a client asks for the same one, and does not wait for it. */
@@ -119,35 +105,35 @@ static void
 a_client_does_not_wait_for_the_background(void **state)
 {
     g_autofree char *slow = g_strdup_printf(slow_answers, fixture->folder);
-    g_autofree char *log = g_build_filename(fixture->folder, "log", NULL);
-    g_autofree char *path = emulator_fixture_fake(fixture, "qemu-system-x86_64", slow);
-    GThread *thread = g_thread_new("background", ask_in_background, path);
     gint64 end = inv_deadline_end(DEADLINE_MS);
-    g_autoptr(InvEmulator) mine = NULL;
     g_autoptr(InvEmulator) theirs = NULL;
+    GThread *thread;
 
-    while ((!g_file_test(log, G_FILE_TEST_EXISTS) || !emulator_fixture_count(log)) && g_get_monotonic_time() < end)
+    log_path = g_build_filename(fixture->folder, "log", NULL);
+    path = emulator_fixture_fake(fixture, "qemu-system-x86_64", slow);
+    thread = g_thread_new("background", ask_in_background, path);
+    while ((!g_file_test(log_path, G_FILE_TEST_EXISTS) || !emulator_fixture_count(log_path)) && g_get_monotonic_time() < end)
         g_usleep(1000);
-    assert_int_equal(emulator_fixture_count(log), 1);
-    mine = inv_emulators_get(fixture->emulators, path, NULL, DEADLINE_MS, &error);
-    assert_non_null(mine);
-    assert_int_equal(emulator_fixture_count(log), 2);
+    assert_int_equal(emulator_fixture_count(log_path), 1);
+    emulator = inv_emulators_get(fixture->emulators, path, NULL, DEADLINE_MS, &error);
+    assert_non_null(emulator);
+    assert_int_equal(emulator_fixture_count(log_path), 2);
     theirs = g_thread_join(thread);
     assert_non_null(theirs);
     /* What the client's own question found is what is kept. */
-    assert_ptr_not_equal(mine, theirs);
+    assert_ptr_not_equal(emulator, theirs);
     inv_emulator_unref(theirs);
     theirs = inv_emulators_get(fixture->emulators, path, NULL, DEADLINE_MS, &error);
-    assert_ptr_equal(mine, theirs);
-    assert_int_equal(emulator_fixture_count(log), 2);
+    assert_ptr_equal(emulator, theirs);
+    assert_int_equal(emulator_fixture_count(log_path), 2);
 }
 
 static gpointer
-ask_as_a_client(gpointer path)
+ask_as_a_client(gpointer binary)
 {
     GError *failure = NULL;
 
-    assert_null(inv_emulators_get(fixture->emulators, path, NULL, DEADLINE_MS, &failure));
+    assert_null(inv_emulators_get(fixture->emulators, binary, NULL, DEADLINE_MS, &failure));
     return failure;
 }
 
@@ -156,12 +142,13 @@ static void
 the_end_takes_all_with_it(void **state)
 {
     g_autofree char *config = g_strdup_printf("{\"mode\":\"hang\",\"log\":\"%s/log\"}", fixture->folder);
-    g_autofree char *log = g_build_filename(fixture->folder, "log", NULL);
-    g_autofree char *path = emulator_fixture_fake(fixture, "qemu-system-x86_64", config);
-    GThread *thread = g_thread_new("client", ask_as_a_client, path);
     gint64 end = inv_deadline_end(DEADLINE_MS);
+    GThread *thread;
 
-    while ((!g_file_test(log, G_FILE_TEST_EXISTS) || !emulator_fixture_count(log)) && g_get_monotonic_time() < end)
+    log_path = g_build_filename(fixture->folder, "log", NULL);
+    path = emulator_fixture_fake(fixture, "qemu-system-x86_64", config);
+    thread = g_thread_new("client", ask_as_a_client, path);
+    while ((!g_file_test(log_path, G_FILE_TEST_EXISTS) || !emulator_fixture_count(log_path)) && g_get_monotonic_time() < end)
         g_usleep(1000);
     inv_probe_budget_stop();
     error = g_thread_join(thread);
@@ -171,18 +158,18 @@ the_end_takes_all_with_it(void **state)
     assert_false(inv_probe_budget_wait_idle());
     assert_null(inv_emulators_get(fixture->emulators, path, NULL, DEADLINE_MS, &error));
     assert_int_equal(inv_error_code(error), VIR_ERR_OPERATION_ABORTED);
-    assert_int_equal(emulator_fixture_count(log), 1);
+    assert_int_equal(emulator_fixture_count(log_path), 1);
 }
 
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(one_too_many_is_told_that_it_was_not_asked, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_hanging_do_not_count, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_background_takes_no_place_and_goes_last, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_client_does_not_wait_for_the_background, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_end_takes_all_with_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(one_too_many_is_told_that_it_was_not_asked, emulator_test_setup, teardown),
+        cmocka_unit_test_setup_teardown(the_hanging_do_not_count, emulator_test_setup, teardown),
+        cmocka_unit_test_setup_teardown(the_background_takes_no_place_and_goes_last, emulator_test_setup, teardown),
+        cmocka_unit_test_setup_teardown(a_client_does_not_wait_for_the_background, emulator_test_setup, teardown),
+        cmocka_unit_test_setup_teardown(the_end_takes_all_with_it, emulator_test_setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
