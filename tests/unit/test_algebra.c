@@ -12,6 +12,7 @@
 #include "cpu_driver/expand.h"
 #include "tests/unit/algebra_fixture.h"
 #include "tests/unit/cpu_facts.h"
+#include "tests/unit/test_table.h"
 #include "util/error.h"
 
 static InvCpu *
@@ -457,29 +458,19 @@ an_architecture_without_dictionary_is_not_supported(void **state)
     assert_non_null(strstr(error->message, "not supported by the s390x CPU driver"));
 }
 
-static void
-add_test(GArray *tests, const char *name, CMUnitTestFunction function, const void *state)
-{
-    struct CMUnitTest test = { name, function, NULL, algebra_teardown, (void *)state };
-
-    g_array_append_val(tests, test);
-}
-
 int
 main(void)
 {
-    g_autoptr(GArray) tests = g_array_new(FALSE, FALSE, sizeof(struct CMUnitTest));
+    TestTable *table = test_table_new(NULL, algebra_teardown);
 
-    add_test(tests, "a guest moves exactly where all its features are", guests_move_where_all_their_features_are, NULL);
-    add_test(tests, "machines compare by CPUID", machines_compare_by_cpuid, NULL);
-    add_test(tests, "models compare exactly", models_compare_exactly, NULL);
-    add_test(tests, "a disable never makes incompatible", a_disable_never_makes_incompatible, NULL);
-    add_test(tests, "the order of features never matters", the_order_of_features_never_matters, NULL);
-    for (gsize i = 0; i < G_N_ELEMENTS(difference_cases); i++)
-        add_test(tests, difference_cases[i].name, difference_tells_why, &difference_cases[i]);
-    for (gsize i = 0; i < G_N_ELEMENTS(refusal_cases); i++)
-        add_test(tests, refusal_cases[i].name, what_is_no_cpu_is_refused, &refusal_cases[i]);
-    add_test(tests, "a hundred thousand features", a_hundred_thousand_features_are_refused, NULL);
-    add_test(tests, "an architecture without a dictionary", an_architecture_without_dictionary_is_not_supported, NULL);
-    return _cmocka_run_group_tests("cpu algebra", (struct CMUnitTest *)(void *)tests->data, tests->len, algebra_load, algebra_unload);
+    test_table_add(table, guests_move_where_all_their_features_are, NULL, "a guest moves exactly where all its features are");
+    test_table_add(table, machines_compare_by_cpuid, NULL, "machines compare by CPUID");
+    test_table_add(table, models_compare_exactly, NULL, "models compare exactly");
+    test_table_add(table, a_disable_never_makes_incompatible, NULL, "a disable never makes incompatible");
+    test_table_add(table, the_order_of_features_never_matters, NULL, "the order of features never matters");
+    TEST_TABLE_ADD_ROWS(table, difference_cases, difference_tells_why);
+    TEST_TABLE_ADD_ROWS(table, refusal_cases, what_is_no_cpu_is_refused);
+    test_table_add(table, a_hundred_thousand_features_are_refused, NULL, "a hundred thousand features");
+    test_table_add(table, an_architecture_without_dictionary_is_not_supported, NULL, "an architecture without a dictionary");
+    return test_table_run(table, "cpu algebra", algebra_load, algebra_unload);
 }

@@ -4,6 +4,7 @@
 #include "daemon/host.h"
 #include "daemon/host_cpu.h"
 #include "tests/unit/schema_check.h"
+#include "tests/unit/test_table.h"
 #include "util/error.h"
 
 #include <libxml/parser.h>
@@ -491,25 +492,18 @@ model_names_are_qemus(void **state)
     assert_string_equal(text, "Big Other Small Tiny Tiny-v1");
 }
 
-#define ADD_ROWS(rows, function) \
-    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) { \
-        struct CMUnitTest test = { .name = rows[i].name, .test_func = function, .teardown_func = teardown, \
-                                   .initial_state = (void *)&rows[i] }; \
-        tests[n++] = test; \
-    }
-
 int
 main(void)
 {
-    struct CMUnitTest tests[64] = { cmocka_unit_test_teardown(model_names_are_qemus, teardown), cmocka_unit_test(host_of_this_test) };
-    gsize n = 2;
+    const struct CMUnitTest single[] = { cmocka_unit_test_teardown(model_names_are_qemus, teardown), cmocka_unit_test(host_of_this_test) };
+    TestTable *rows = test_table_new(NULL, teardown);
     int failed;
 
-    ADD_ROWS(host_cases, host_is_described);
-    ADD_ROWS(capabilities_cases, capabilities_say);
-    ADD_ROWS(domain_cases, domain_capabilities_say);
-    g_assert(n <= G_N_ELEMENTS(tests));
-    failed = _cmocka_run_group_tests("capabilities", tests, n, group_setup, group_teardown);
+    test_table_add_all(rows, single, G_N_ELEMENTS(single));
+    TEST_TABLE_ADD_ROWS(rows, host_cases, host_is_described);
+    TEST_TABLE_ADD_ROWS(rows, capabilities_cases, capabilities_say);
+    TEST_TABLE_ADD_ROWS(rows, domain_cases, domain_capabilities_say);
+    failed = test_table_run(rows, "capabilities", group_setup, group_teardown);
     xmlCleanupParser();
     return failed;
 }

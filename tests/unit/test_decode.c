@@ -11,6 +11,7 @@
 #include <glib/gstdio.h>
 
 #include "tests/unit/cpu_machines.h"
+#include "tests/unit/test_table.h"
 #include "util/error.h"
 
 static DecodeTools tools;
@@ -493,20 +494,11 @@ decoding_is_fast(void **state)
     assert_true(g_get_monotonic_time() - begin < 2 * G_USEC_PER_SEC);
 }
 
-static void
-add_test(GArray *tests, char *name, CMUnitTestFunction function, const void *state)
-{
-    struct CMUnitTest test = { name, function, NULL, NULL, (void *)state };
-
-    g_array_append_val(tests, test);
-}
-
 int
 main(void)
 {
     g_autoptr(GPtrArray) machines = cpu_machine_names();
-    g_autoptr(GPtrArray) titles = g_ptr_array_new_with_free_func(g_free);
-    g_autoptr(GArray) tests = g_array_new(FALSE, FALSE, sizeof(struct CMUnitTest));
+    TestTable *table = test_table_new(NULL, NULL);
 
     /* One that is not there when the data is absent, so that its tests are seen to be skipped. */
     if (!machines->len)
@@ -514,29 +506,21 @@ main(void)
     for (guint i = 0; i < machines->len; i++) {
         const char *machine = g_ptr_array_index(machines, i);
 
-        g_ptr_array_add(titles, g_strdup_printf("%s by CPUID", machine));
-        add_test(tests, titles->pdata[titles->len - 1], cpuid_is_described_exactly, machine);
-        g_ptr_array_add(titles, g_strdup_printf("%s by QEMU", machine));
-        add_test(tests, titles->pdata[titles->len - 1], expansion_is_described_exactly, machine);
-        g_ptr_array_add(titles, g_strdup_printf("%s enabled and disabled", machine));
-        add_test(tests, titles->pdata[titles->len - 1], enabled_and_disabled_agree, machine);
+        test_table_add(table, cpuid_is_described_exactly, machine, "%s by CPUID", machine);
+        test_table_add(table, expansion_is_described_exactly, machine, "%s by QEMU", machine);
+        test_table_add(table, enabled_and_disabled_agree, machine, "%s enabled and disabled", machine);
     }
-    for (gsize i = 0; i < G_N_ELEMENTS(bad_cases); i++)
-        add_test(tests, (char *)bad_cases[i].name, bad_dumps_are_refused, &bad_cases[i]);
-    for (gsize i = 0; i < G_N_ELEMENTS(dump_cases); i++)
-        add_test(tests, (char *)dump_cases[i].name, dumps_are_read, &dump_cases[i]);
-    for (gsize i = 0; i < G_N_ELEMENTS(errata_cases); i++)
-        add_test(tests, (char *)errata_cases[i].name, errata_are_of_their_steppings, &errata_cases[i]);
-    for (gsize i = 0; i < G_N_ELEMENTS(table_cases); i++)
-        add_test(tests, (char *)table_cases[i].name, bad_tables_are_refused, &table_cases[i]);
-    for (gsize i = 0; i < G_N_ELEMENTS(msr_file_cases); i++)
-        add_test(tests, (char *)msr_file_cases[i].name, msrs_are_read_where_cpuid_tells_of_them, &msr_file_cases[i]);
-    add_test(tests, (char *)"a hundred thousand leaves", a_hundred_thousand_leaves_are_refused, NULL);
-    add_test(tests, (char *)"total of deltas", total_of_deltas, NULL);
-    add_test(tests, (char *)"a hundred thousand features", a_hundred_thousand_features_are_refused, NULL);
-    add_test(tests, (char *)"microcode keeps the generation", microcode_does_not_change_the_generation, NULL);
-    add_test(tests, (char *)"vmx brings its parts", vmx_brings_its_parts, NULL);
-    add_test(tests, (char *)"this machine", this_machine_decodes, NULL);
-    add_test(tests, (char *)"decoding is fast", decoding_is_fast, NULL);
-    return _cmocka_run_group_tests("decode", (struct CMUnitTest *)(void *)tests->data, tests->len, load, unload);
+    TEST_TABLE_ADD_ROWS(table, bad_cases, bad_dumps_are_refused);
+    TEST_TABLE_ADD_ROWS(table, dump_cases, dumps_are_read);
+    TEST_TABLE_ADD_ROWS(table, errata_cases, errata_are_of_their_steppings);
+    TEST_TABLE_ADD_ROWS(table, table_cases, bad_tables_are_refused);
+    TEST_TABLE_ADD_ROWS(table, msr_file_cases, msrs_are_read_where_cpuid_tells_of_them);
+    test_table_add(table, a_hundred_thousand_leaves_are_refused, NULL, "a hundred thousand leaves");
+    test_table_add(table, total_of_deltas, NULL, "total of deltas");
+    test_table_add(table, a_hundred_thousand_features_are_refused, NULL, "a hundred thousand features");
+    test_table_add(table, microcode_does_not_change_the_generation, NULL, "microcode keeps the generation");
+    test_table_add(table, vmx_brings_its_parts, NULL, "vmx brings its parts");
+    test_table_add(table, this_machine_decodes, NULL, "this machine");
+    test_table_add(table, decoding_is_fast, NULL, "decoding is fast");
+    return test_table_run(table, "decode", load, unload);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "qemu/emulator_compare.h"
 #include "tests/unit/emulator_test.h"
+#include "tests/unit/test_table.h"
 #include "util/error.h"
 
 #include <setjmp.h>
@@ -166,18 +167,14 @@ hanging_emulator_costs_the_deadline(void **state)
 int
 main(void)
 {
-    g_autoptr(GArray) tests = g_array_new(FALSE, FALSE, sizeof(struct CMUnitTest));
     const struct CMUnitTest single[] = {
         cmocka_unit_test_setup_teardown(baseline_is_folded_in_one_process, emulator_test_setup, emulator_test_teardown),
         cmocka_unit_test_setup_teardown(baseline_without_a_model_is_refused, emulator_test_setup, emulator_test_teardown),
         cmocka_unit_test_setup_teardown(hanging_emulator_costs_the_deadline, emulator_test_setup, emulator_test_teardown),
     };
+    TestTable *table = test_table_new(emulator_test_setup, emulator_test_teardown);
 
-    g_array_append_vals(tests, single, G_N_ELEMENTS(single));
-    for (guint i = 0; i < G_N_ELEMENTS(cases); i++) {
-        struct CMUnitTest test = { cases[i].name, comparison, emulator_test_setup, emulator_test_teardown, (void *)&cases[i] };
-
-        g_array_append_val(tests, test);
-    }
-    return _cmocka_run_group_tests("emulator_compare", (const struct CMUnitTest *)(void *)tests->data, tests->len, NULL, NULL);
+    test_table_add_all(table, single, G_N_ELEMENTS(single));
+    TEST_TABLE_ADD_ROWS(table, cases, comparison);
+    return test_table_run(table, "emulator_compare", NULL, NULL);
 }

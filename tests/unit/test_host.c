@@ -3,6 +3,7 @@
 #include "daemon/host.h"
 #include "daemon/host_topology.h"
 #include "daemon/xml_out.h"
+#include "tests/unit/test_table.h"
 #include "util/error.h"
 
 #include <glib/gstdio.h>
@@ -370,28 +371,21 @@ nearest_architecture_is_named(void **state)
         assert_string_equal(nearest, row->nearest);
 }
 
-#define ADD_ROWS(rows, function) \
-    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) { \
-        struct CMUnitTest test = { .name = rows[i].name, .test_func = function, .teardown_func = teardown, \
-                                   .initial_state = (void *)&rows[i] }; \
-        tests[n++] = test; \
-    }
-
 int
 main(void)
 {
-    struct CMUnitTest tests[64] = {
+    const struct CMUnitTest single[] = {
         cmocka_unit_test_teardown(cells_are_read, teardown),
         cmocka_unit_test_teardown(cpu_map_has_a_bit_per_processor, teardown),
         cmocka_unit_test_teardown(this_host_is_whole, teardown),
     };
-    gsize n = 3;
+    TestTable *table = test_table_new(NULL, teardown);
 
-    ADD_ROWS(node_cases, node_info_is_libvirts);
-    ADD_ROWS(list_cases, lists_are_checked);
-    ADD_ROWS(uuid_cases, uuid_is_stable);
-    ADD_ROWS(sysinfo_cases, sysinfo_is_virshs);
-    ADD_ROWS(arch_cases, nearest_architecture_is_named);
-    g_assert(n <= G_N_ELEMENTS(tests));
-    return _cmocka_run_group_tests("host", tests, n, NULL, NULL);
+    test_table_add_all(table, single, G_N_ELEMENTS(single));
+    TEST_TABLE_ADD_ROWS(table, node_cases, node_info_is_libvirts);
+    TEST_TABLE_ADD_ROWS(table, list_cases, lists_are_checked);
+    TEST_TABLE_ADD_ROWS(table, uuid_cases, uuid_is_stable);
+    TEST_TABLE_ADD_ROWS(table, sysinfo_cases, sysinfo_is_virshs);
+    TEST_TABLE_ADD_ROWS(table, arch_cases, nearest_architecture_is_named);
+    return test_table_run(table, "host", NULL, NULL);
 }

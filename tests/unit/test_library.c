@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "cpu_driver/invar-cpu.h"
+#include "tests/unit/test_table.h"
 
 #include <glib.h>
 #include <string.h>
@@ -804,38 +805,27 @@ unload(void **state)
     return 0;
 }
 
-static void
-add_test(GArray *tests, const char *name, CMUnitTestFunction function, const void *state)
-{
-    struct CMUnitTest test = { name, function, NULL, NULL, (void *)state };
-
-    g_array_append_val(tests, test);
-}
-
 int
 main(void)
 {
-    g_autoptr(GArray) tests = g_array_new(FALSE, FALSE, sizeof(struct CMUnitTest));
+    TestTable *table = test_table_new(NULL, NULL);
 
-    for (gsize i = 0; i < G_N_ELEMENTS(good_cases); i++)
-        add_test(tests, good_cases[i].name, documents_are_read, &good_cases[i]);
-    for (gsize i = 0; i < G_N_ELEMENTS(bad_cases); i++)
-        add_test(tests, bad_cases[i].name, bad_documents_are_refused, &bad_cases[i]);
-    for (gsize i = 0; i < G_N_ELEMENTS(compare_cases); i++)
-        add_test(tests, compare_cases[i].name, comparisons_tell_why, &compare_cases[i]);
-    add_test(tests, "many in one text", many_are_read, NULL);
-    add_test(tests, "a visitor can stop", a_visitor_can_stop, NULL);
-    add_test(tests, "XML means the same", xml_means_the_same, NULL);
-    add_test(tests, "some cannot be compared", some_cannot_be_compared, NULL);
-    add_test(tests, "baselines", baselines_are_common_to_all, NULL);
-    add_test(tests, "explanations", explanations_are_complete, NULL);
-    add_test(tests, "names", names_are_words, NULL);
-    add_test(tests, "missing files", missing_files_are_told, NULL);
-    add_test(tests, "this machine", this_machine_is_read, NULL);
-    add_test(tests, "ten thousand", ten_thousand_are_streamed, NULL);
-    add_test(tests, "a hundred thousand features", a_hundred_thousand_features_are_refused, NULL);
-    add_test(tests, "a long JSON document", a_long_json_is_refused, NULL);
-    add_test(tests, "threads", threads_share_a_context, NULL);
-    add_test(tests, "the collection of machines", machines_are_read, NULL);
-    return _cmocka_run_group_tests("library", (struct CMUnitTest *)(void *)tests->data, tests->len, load, unload);
+    TEST_TABLE_ADD_ROWS(table, good_cases, documents_are_read);
+    TEST_TABLE_ADD_ROWS(table, bad_cases, bad_documents_are_refused);
+    TEST_TABLE_ADD_ROWS(table, compare_cases, comparisons_tell_why);
+    test_table_add(table, many_are_read, NULL, "many in one text");
+    test_table_add(table, a_visitor_can_stop, NULL, "a visitor can stop");
+    test_table_add(table, xml_means_the_same, NULL, "XML means the same");
+    test_table_add(table, some_cannot_be_compared, NULL, "some cannot be compared");
+    test_table_add(table, baselines_are_common_to_all, NULL, "baselines");
+    test_table_add(table, explanations_are_complete, NULL, "explanations");
+    test_table_add(table, names_are_words, NULL, "names");
+    test_table_add(table, missing_files_are_told, NULL, "missing files");
+    test_table_add(table, this_machine_is_read, NULL, "this machine");
+    test_table_add(table, ten_thousand_are_streamed, NULL, "ten thousand");
+    test_table_add(table, a_hundred_thousand_features_are_refused, NULL, "a hundred thousand features");
+    test_table_add(table, a_long_json_is_refused, NULL, "a long JSON document");
+    test_table_add(table, threads_share_a_context, NULL, "threads");
+    test_table_add(table, machines_are_read, NULL, "the collection of machines");
+    return test_table_run(table, "library", load, unload);
 }

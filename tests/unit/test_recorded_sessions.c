@@ -11,6 +11,7 @@
 #include "emulator_fixture.h"
 #include "qemu/emulator_private.h"
 #include "tests/unit/decode_checks.h"
+#include "tests/unit/test_table.h"
 #include "util/error.h"
 
 #define DEADLINE_MS 20000u
@@ -228,28 +229,17 @@ static_description_is_exact(void **state)
 int
 main(void)
 {
-    static const struct {
-        const char *title;
-        CMUnitTestFunction function;
-    } checks[] = {
-        { "models", models_are_qemus },
-        { "host described", host_is_described_exactly },
-        { "host given", host_gives_what_qemu_says },
-        { "static description", static_description_is_exact },
-    };
-    struct CMUnitTest tests[G_N_ELEMENTS(sessions) * G_N_ELEMENTS(checks)];
-    guint n = 0;
-    g_autoptr(GPtrArray) titles = g_ptr_array_new_with_free_func(g_free);
+    TestTable *table = test_table_new(setup, NULL);
 
-    for (guint i = 0; i < G_N_ELEMENTS(tests); i++) {
-        const Session *session = &sessions[i / G_N_ELEMENTS(checks)];
-        guint check = i % G_N_ELEMENTS(checks);
+    for (guint i = 0; i < G_N_ELEMENTS(sessions); i++) {
+        const Session *session = &sessions[i];
 
-        if ((checks[check].function == host_is_described_exactly && !session->decodes) ||
-            (checks[check].function == static_description_is_exact && strcmp(session->arch, "s390x") != 0))
-            continue;
-        g_ptr_array_add(titles, g_strdup_printf("%s: %s", session->name, checks[check].title));
-        tests[n++] = (struct CMUnitTest){ titles->pdata[titles->len - 1], checks[check].function, setup, NULL, (void *)session };
+        test_table_add(table, models_are_qemus, session, "%s: models", session->name);
+        if (session->decodes)
+            test_table_add(table, host_is_described_exactly, session, "%s: host described", session->name);
+        test_table_add(table, host_gives_what_qemu_says, session, "%s: host given", session->name);
+        if (strcmp(session->arch, "s390x") == 0)
+            test_table_add(table, static_description_is_exact, session, "%s: static description", session->name);
     }
-    return _cmocka_run_group_tests("recorded_sessions", tests, n, NULL, forget);
+    return test_table_run(table, "recorded_sessions", NULL, forget);
 }

@@ -22,6 +22,7 @@
 #include "rpc/frame.h"
 #include "rpc/remote_protocol.h"
 #include "rpc/server.h"
+#include "tests/unit/test_table.h"
 #include "util/error.h"
 #include "util/fd.h"
 
@@ -332,7 +333,6 @@ bad_peer(void **state)
 int
 main(void)
 {
-    g_autoptr(GArray) tests = g_array_new(FALSE, TRUE, sizeof(struct CMUnitTest));
     static const struct CMUnitTest others[] = {
         cmocka_unit_test_setup_teardown(open_call_close, setup, teardown),
         cmocka_unit_test_setup_teardown(error_is_kept_verbatim, setup, teardown),
@@ -342,12 +342,9 @@ main(void)
         cmocka_unit_test_setup_teardown(nobody_listens, setup, teardown),
         cmocka_unit_test_setup_teardown(authentication_is_not_supported, setup, teardown),
     };
+    TestTable *table = test_table_new(setup, teardown);
 
-    for (gsize i = 0; i < G_N_ELEMENTS(peer_cases); i++) {
-        const struct CMUnitTest test = { peer_cases[i].name, bad_peer, setup, teardown, (void *)&peer_cases[i] };
-
-        g_array_append_val(tests, test);
-    }
-    g_array_append_vals(tests, others, G_N_ELEMENTS(others));
-    return _cmocka_run_group_tests("rpc_client", (struct CMUnitTest *)(void *)tests->data, tests->len, NULL, NULL);
+    TEST_TABLE_ADD_ROWS(table, peer_cases, bad_peer);
+    test_table_add_all(table, others, G_N_ELEMENTS(others));
+    return test_table_run(table, "rpc_client", NULL, NULL);
 }

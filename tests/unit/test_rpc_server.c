@@ -23,6 +23,7 @@
 #include "rpc/client.h"
 #include "rpc/server.h"
 #include "tests/unit/rpc_peer.h"
+#include "tests/unit/test_table.h"
 #include "util/error.h"
 #include "util/fd.h"
 
@@ -913,7 +914,6 @@ descriptors(void **state)
 int
 main(void)
 {
-    g_autoptr(GArray) tests = g_array_new(FALSE, TRUE, sizeof(struct CMUnitTest));
     static const struct CMUnitTest others[] = {
         cmocka_unit_test_setup_teardown(byte_at_a_time, setup, teardown),
         cmocka_unit_test_setup_teardown(two_in_one_write, setup, teardown),
@@ -945,12 +945,9 @@ main(void)
         cmocka_unit_test_setup_teardown(clients_are_limited, setup, teardown),
         cmocka_unit_test_setup_teardown(descriptors, setup, teardown),
     };
+    TestTable *table = test_table_new(setup, teardown);
 
-    for (gsize i = 0; i < G_N_ELEMENTS(wire_cases); i++) {
-        const struct CMUnitTest test = { wire_cases[i].name, wire_case, setup, teardown, (void *)&wire_cases[i] };
-
-        g_array_append_val(tests, test);
-    }
-    g_array_append_vals(tests, others, G_N_ELEMENTS(others));
-    return _cmocka_run_group_tests("rpc_server", (struct CMUnitTest *)(void *)tests->data, tests->len, NULL, NULL);
+    TEST_TABLE_ADD_ROWS(table, wire_cases, wire_case);
+    test_table_add_all(table, others, G_N_ELEMENTS(others));
+    return test_table_run(table, "rpc_server", NULL, NULL);
 }

@@ -10,6 +10,7 @@
 
 #include "tests/unit/cpu_facts.h"
 #include "tests/unit/decode_checks.h"
+#include "tests/unit/test_table.h"
 
 static DecodeTools tools;
 /* One subject; made anew for each test. */
@@ -250,28 +251,16 @@ static const char *const subjects[] = {
 int
 main(void)
 {
-    static const struct {
-        const char *title;
-        CMUnitTestFunction function;
-    } checks[] = {
-        { "by QEMU", answer_is_described_exactly },
-        { "enabled and disabled", enabled_and_disabled_agree },
-        { "by CPUID", cpuid_is_described_exactly },
-        { "record applied", record_is_applied_once },
-        { "hidden features", parts_of_xsave_are_hidden },
-    };
-    const guint n = G_N_ELEMENTS(subjects) * G_N_ELEMENTS(checks);
-    struct CMUnitTest tests[G_N_ELEMENTS(subjects) * G_N_ELEMENTS(checks) + G_N_ELEMENTS(hidden_cases)];
-    g_autoptr(GPtrArray) titles = g_ptr_array_new_with_free_func(g_free);
+    TestTable *table = test_table_new(setup, teardown);
 
-    for (guint i = 0; i < n; i++) {
-        const char *subject = subjects[i / G_N_ELEMENTS(checks)];
-        guint check = i % G_N_ELEMENTS(checks);
-
-        g_ptr_array_add(titles, g_strdup_printf("%s, %s", subject, checks[check].title));
-        tests[i] = (struct CMUnitTest){ titles->pdata[i], checks[check].function, setup, teardown, (void *)subject };
+    for (guint i = 0; i < G_N_ELEMENTS(subjects); i++) {
+        test_table_add(table, answer_is_described_exactly, subjects[i], "%s, by QEMU", subjects[i]);
+        test_table_add(table, enabled_and_disabled_agree, subjects[i], "%s, enabled and disabled", subjects[i]);
+        test_table_add(table, cpuid_is_described_exactly, subjects[i], "%s, by CPUID", subjects[i]);
+        test_table_add(table, record_is_applied_once, subjects[i], "%s, record applied", subjects[i]);
+        test_table_add(table, parts_of_xsave_are_hidden, subjects[i], "%s, hidden features", subjects[i]);
     }
-    for (guint i = 0; i < G_N_ELEMENTS(hidden_cases); i++)
-        tests[n + i] = (struct CMUnitTest){ hidden_cases[i].name, hidden_of_words, NULL, NULL, (void *)&hidden_cases[i] };
-    return _cmocka_run_group_tests("witness_data", tests, G_N_ELEMENTS(tests), load_tools, unload_tools);
+    test_table_set_fixture(table, NULL, NULL);
+    TEST_TABLE_ADD_ROWS(table, hidden_cases, hidden_of_words);
+    return test_table_run(table, "witness_data", load_tools, unload_tools);
 }
