@@ -132,6 +132,25 @@ table_add(InvCpuTable *table, InvCpuModel *model, GError **error)
     return TRUE;
 }
 
+/* QEMU's words and those that we keep tell the same of a model, by two names for its @type and what is @unavailable of it. */
+static InvCpuModel *
+read_model(const InvJson *json, const char *type, const char *unavailable, const InvCpuMap *map)
+{
+    InvCpuModel *model = g_new0(InvCpuModel, 1);
+    const InvJson *list = inv_json_get(json, unavailable);
+
+    model->name = g_strdup(inv_json_get_string(json, "name"));
+    model->type_name = g_strdup(inv_json_get_string(json, type));
+    model->alias_of = g_strdup(inv_json_get_string(json, "alias-of"));
+    model->is_static = inv_json_get_boolean(json, "static", FALSE);
+    model->migration_safe = inv_json_get_boolean(json, "migration-safe", FALSE);
+    model->deprecated = inv_json_get_boolean(json, "deprecated", FALSE);
+    model->has_usable = list != NULL;
+    if (list)
+        model->unavailable = translate_list(map, list);
+    return model;
+}
+
 gboolean
 inv_cpu_table_set_definitions(InvCpuTable *table, const InvCpuMap *map, const InvJson *definitions, GError **error)
 {
@@ -141,19 +160,8 @@ inv_cpu_table_set_definitions(InvCpuTable *table, const InvCpuMap *map, const In
         return inv_error_set(error, VIR_ERR_INVALID_ARG, "the answer to query-cpu-definitions is not a list");
 
     for (guint i = 0; i < inv_json_size(definitions); i++) {
-        const InvJson *definition = inv_json_at(definitions, i);
-        const InvJson *unavailable = inv_json_get(definition, "unavailable-features");
-        InvCpuModel *model = g_new0(InvCpuModel, 1);
+        InvCpuModel *model = read_model(inv_json_at(definitions, i), "typename", "unavailable-features", map);
 
-        model->name = g_strdup(inv_json_get_string(definition, "name"));
-        model->type_name = g_strdup(inv_json_get_string(definition, "typename"));
-        model->alias_of = g_strdup(inv_json_get_string(definition, "alias-of"));
-        model->is_static = inv_json_get_boolean(definition, "static", FALSE);
-        model->migration_safe = inv_json_get_boolean(definition, "migration-safe", FALSE);
-        model->deprecated = inv_json_get_boolean(definition, "deprecated", FALSE);
-        model->has_usable = unavailable != NULL;
-        if (unavailable)
-            model->unavailable = translate_list(map, unavailable);
         if (!table_add(table, model, error))
             return FALSE;
     }
@@ -340,26 +348,15 @@ expansion_from_json(const InvJson *json, char *const *names, guint n, InvFeature
 static gboolean
 model_from_json(InvCpuTable *table, const InvJson *json, char *const *names, guint n, GError **error)
 {
-    InvCpuModel *model = g_new0(InvCpuModel, 1);
-    const char *name = inv_json_get_string(json, "name");
-    const InvJson *unavailable = inv_json_get(json, "unavailable");
+    InvCpuModel *model = read_model(json, "type", "unavailable", NULL);
 
-    model->name = g_strdup(name);
-    model->type_name = g_strdup(inv_json_get_string(json, "type"));
-    model->alias_of = g_strdup(inv_json_get_string(json, "alias-of"));
-    model->is_static = inv_json_get_boolean(json, "static", FALSE);
-    model->migration_safe = inv_json_get_boolean(json, "migration-safe", FALSE);
-    model->deprecated = inv_json_get_boolean(json, "deprecated", FALSE);
-    model->has_usable = unavailable != NULL;
-    if (unavailable)
-        model->unavailable = translate_list(NULL, unavailable);
     if (!table_add(table, model, error))
         return FALSE;
     if (!inv_json_get(json, "on"))
         return TRUE;
     model->expansion = expansion_from_json(json, names, n, table->names, error);
     if (!model->expansion) {
-        g_prefix_error(error, "CPU model '%s': ", name);
+        g_prefix_error(error, "CPU model '%s': ", model->name);
         return FALSE;
     }
     return TRUE;
