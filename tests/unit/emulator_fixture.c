@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "emulator_fixture.h"
+#include "tests/unit/test_folder.h"
 
 #include <glib/gstdio.h>
 #include <string.h>
@@ -23,21 +24,12 @@ emulator_fixture_new(void)
 void
 emulator_fixture_free(EmulatorFixture *fixture)
 {
-    g_autoptr(GDir) dir = NULL;
-    const char *entry;
-
     if (!fixture)
         return;
     inv_emulators_free(fixture->emulators);
     inv_cache_close(fixture->cache);
     inv_io_thread_free(fixture->io);
-    dir = g_dir_open(fixture->folder, 0, NULL);
-    while (dir && (entry = g_dir_read_name(dir))) {
-        g_autofree char *path = g_build_filename(fixture->folder, entry, NULL);
-
-        g_remove(path);
-    }
-    g_rmdir(fixture->folder);
+    test_folder_remove(fixture->folder);
     g_free(fixture->folder);
     g_free(fixture);
 }

@@ -13,6 +13,7 @@
 #include "cpu_driver/compare.h"
 #include "tests/unit/cpu_facts.h"
 #include "tests/unit/cpu_machines.h"
+#include "tests/unit/test_folder.h"
 #include "util/error.h"
 
 /* No verdict looks at the map's models: without any of them every one stays the same, word for word. */
@@ -70,19 +71,7 @@ empty_the_map(void **state)
 static int
 remove_the_map(void **state)
 {
-    g_autofree char *map = g_build_filename(folder, "cpu_map", NULL);
-    g_autofree char *x86 = g_build_filename(map, "x86", NULL);
-    g_autoptr(GDir) dir = g_dir_open(x86, 0, NULL);
-    const char *name;
-
-    while (dir && (name = g_dir_read_name(dir))) {
-        g_autofree char *file = g_build_filename(x86, name, NULL);
-
-        g_unlink(file);
-    }
-    g_rmdir(x86);
-    g_rmdir(map);
-    g_rmdir(folder);
+    test_folder_remove(folder);
     g_clear_pointer(&folder, g_free);
     return 0;
 }

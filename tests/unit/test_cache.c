@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "store/cache.h"
+#include "tests/unit/test_folder.h"
 
 #include <glib/gstdio.h>
 #include <sched.h>
@@ -39,20 +40,6 @@ count_warnings(GLogLevelFlags level, const GLogField *fields, gsize n_fields, gp
     return g_log_writer_default(level, fields, n_fields, data);
 }
 
-static void
-remove_folder(const char *name)
-{
-    g_autoptr(GDir) dir = g_dir_open(name, 0, NULL);
-    const char *entry;
-
-    while (dir && (entry = g_dir_read_name(dir))) {
-        g_autofree char *file = g_build_filename(name, entry, NULL);
-
-        g_unlink(file);
-    }
-    g_rmdir(name);
-}
-
 static int
 setup(void **state)
 {
@@ -68,7 +55,7 @@ teardown(void **state)
     g_clear_pointer(&cache, inv_cache_close);
     g_clear_pointer(&text, g_free);
     g_chmod(folder, 0700);
-    remove_folder(folder);
+    test_folder_remove(folder);
     g_clear_pointer(&folder, g_free);
     g_clear_pointer(&path, g_free);
     return 0;
@@ -116,7 +103,7 @@ a_missing_folder_is_made(void **state)
     cache = inv_cache_open(deeper);
     assert_holds(cache, "qemu", "k", "kept");
     g_clear_pointer(&cache, inv_cache_close);
-    remove_folder(sub);
+    test_folder_remove(sub);
     assert_int_equal(warnings, 0);
 }
 

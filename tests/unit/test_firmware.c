@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/firmware.h"
+#include "tests/unit/test_folder.h"
 
 #include <glib/gstdio.h>
 #include <setjmp.h>
@@ -86,29 +87,12 @@ setup(void **state)
     return g_mkdir(folders[0], 0700) || g_mkdir(folders[1], 0700);
 }
 
-static void
-empty(const char *path)
-{
-    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-    const char *entry;
-
-    while (dir && (entry = g_dir_read_name(dir))) {
-        g_autofree char *file = g_build_filename(path, entry, NULL);
-
-        g_remove(file);
-    }
-}
-
 static int
 teardown(void **state)
 {
-    for (guint i = 0; i < 2; i++) {
-        empty(folders[i]);
-        g_rmdir(folders[i]);
+    for (guint i = 0; i < 2; i++)
         g_clear_pointer(&folders[i], g_free);
-    }
-    empty(folder);
-    g_rmdir(folder);
+    test_folder_remove(folder);
     g_clear_pointer(&folder, g_free);
     return 0;
 }

@@ -3,6 +3,7 @@
 #include "daemon/host.h"
 #include "daemon/host_topology.h"
 #include "daemon/xml_out.h"
+#include "tests/unit/test_folder.h"
 #include "tests/unit/test_table.h"
 #include "util/error.h"
 
@@ -36,23 +37,6 @@ static char *text;
 static GError *error;
 
 static void
-remove_tree(const char *path)
-{
-    g_autoptr(GDir) folder = g_dir_open(path, 0, NULL);
-    const char *name;
-
-    while (folder && (name = g_dir_read_name(folder))) {
-        g_autofree char *child = g_build_filename(path, name, NULL);
-
-        if (g_file_test(child, G_FILE_TEST_IS_DIR))
-            remove_tree(child);
-        else
-            g_unlink(child);
-    }
-    g_rmdir(path);
-}
-
-static void
 make_root(const HostFile *files)
 {
     root = g_dir_make_tmp("invar-host-XXXXXX", NULL);
@@ -70,7 +54,7 @@ static int
 teardown(void **state)
 {
     if (root)
-        remove_tree(root);
+        test_folder_remove(root);
     g_clear_pointer(&root, g_free);
     g_clear_pointer(&text, g_free);
     g_clear_error(&error);

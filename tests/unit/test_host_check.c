@@ -11,6 +11,7 @@
 #include <glib/gstdio.h>
 
 #include "qemu/host_check.h"
+#include "tests/unit/test_folder.h"
 
 /* A host made of files: paths below a temporary root, and what is in them. */
 typedef struct {
@@ -64,25 +65,11 @@ static const HostCase host_cases[] = {
 static char *root;
 static GPtrArray *checks;
 
-static void
-remove_tree(const char *path)
-{
-    g_autoptr(GDir) dir = g_dir_open(path, 0, NULL);
-    const char *entry;
-
-    while (dir && (entry = g_dir_read_name(dir))) {
-        g_autofree char *child = g_build_filename(path, entry, NULL);
-
-        remove_tree(child);
-    }
-    g_remove(path);
-}
-
 static int
 teardown(void **state)
 {
     if (root)
-        remove_tree(root);
+        test_folder_remove(root);
     g_clear_pointer(&root, g_free);
     g_clear_pointer(&checks, g_ptr_array_unref);
     return 0;

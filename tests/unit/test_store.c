@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "store/store.h"
+#include "tests/unit/test_folder.h"
 #include "util/error.h"
 #include "util/fault.h"
 
@@ -27,20 +28,6 @@ static char *path;
 static InvStore *store;
 static GError *error;
 
-static void
-remove_folder(const char *name)
-{
-    g_autoptr(GDir) dir = g_dir_open(name, 0, NULL);
-    const char *entry;
-
-    while (dir && (entry = g_dir_read_name(dir))) {
-        g_autofree char *file = g_build_filename(name, entry, NULL);
-
-        g_unlink(file);
-    }
-    g_rmdir(name);
-}
-
 static int
 setup(void **state)
 {
@@ -54,7 +41,7 @@ teardown(void **state)
 {
     g_clear_pointer(&store, inv_store_close);
     g_clear_error(&error);
-    remove_folder(folder);
+    test_folder_remove(folder);
     g_clear_pointer(&folder, g_free);
     g_clear_pointer(&path, g_free);
     return 0;
