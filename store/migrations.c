@@ -107,7 +107,7 @@ inv_store_decide_migration(InvStore *store, const char *token, const char *uuid,
     if (!transaction || !phase_of_locked(store, token, &phase, error))
         return FALSE;
     *decided = phase;
-    if (phase == INV_MIGRATION_FINISHED || phase == INV_MIGRATION_CANCELLED)
+    if (phase == INV_MIGRATION_FINISHED || phase == INV_MIGRATION_DROPPED)
         return TRUE;
     /* What was never prepared can only be called off: whoever is late with it finds that. */
     if (phase == INV_MIGRATION_UNKNOWN && wanted == INV_MIGRATION_FINISHED)

@@ -106,7 +106,7 @@ first_decision_stays(void **state)
     assert_int_equal(is_started(), *first == INV_MIGRATION_FINISHED);
     g_clear_pointer(&store, inv_store_close);
     open_store();
-    assert_int_equal(decide(INV_MIGRATION_CANCELLED), *first);
+    assert_int_equal(decide(INV_MIGRATION_DROPPED), *first);
     assert_int_equal(decide(INV_MIGRATION_FINISHED), *first);
     assert_int_equal(is_started(), *first == INV_MIGRATION_FINISHED);
 }
@@ -115,8 +115,8 @@ static void
 unknown_can_only_be_cancelled(void **state)
 {
     assert_int_equal(decide(INV_MIGRATION_FINISHED), INV_MIGRATION_UNKNOWN);
-    assert_int_equal(decide(INV_MIGRATION_CANCELLED), INV_MIGRATION_CANCELLED);
-    assert_int_equal(decide(INV_MIGRATION_FINISHED), INV_MIGRATION_CANCELLED);
+    assert_int_equal(decide(INV_MIGRATION_DROPPED), INV_MIGRATION_CANCELLED);
+    assert_int_equal(decide(INV_MIGRATION_FINISHED), INV_MIGRATION_DROPPED);
 }
 
 /* Both sides of one attempt may be in one store. */
@@ -168,7 +168,7 @@ int
 main(void)
 {
     static const InvMigrationPhase finished = INV_MIGRATION_FINISHED;
-    static const InvMigrationPhase cancelled = INV_MIGRATION_CANCELLED;
+    static const InvMigrationPhase cancelled = INV_MIGRATION_DROPPED;
     const struct CMUnitTest tests[] = {
         { "finished first", first_decision_stays, setup, teardown, (void *)&finished },
         { "cancelled first", first_decision_stays, setup, teardown, (void *)&cancelled },
