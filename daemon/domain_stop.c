@@ -3,6 +3,7 @@
 
 #include "daemon/adopt.h"
 #include "daemon/domain_define.h"
+#include "daemon/domain_job.h"
 #include "daemon/guest_process.h"
 #include "util/error.h"
 
@@ -24,6 +25,10 @@ clear_run_locked(InvVm *vm, int state_reason)
     vm->fake_reboot = FALSE;
     vm->quiet = FALSE;
     vm->stop_detail = -1;
+    vm->migration_state = INV_MIGRATION_NONE;
+    inv_vm_forget_run_tunables_locked(vm);
+    /* Who holds a long job looks whether the guest is still there. */
+    inv_registry_wake_locked(vm->registry);
 }
 
 void
@@ -41,6 +46,9 @@ inv_domain_forget_run(InvDaemon *daemon, InvVm *vm, int state_reason, int detail
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 
+        /* The holder of a long job and who holds the short one may both come to the end of the same run. */
+        if (!inv_vm_is_active(vm) && !vm->process && !vm->qmp && !vm->live)
+            return;
         qmp = vm->qmp ? inv_qmp_ref(vm->qmp) : NULL;
         process = vm->process ? inv_process_ref(vm->process) : NULL;
         clear_run_locked(vm, state_reason);
@@ -53,7 +61,9 @@ inv_domain_forget_run(InvDaemon *daemon, InvVm *vm, int state_reason, int detail
     if (process)
         inv_process_forget_callback(process);
     inv_guest_process_remove_folder(folder);
-    if (state_reason == VIR_DOMAIN_SHUTOFF_DESTROYED || state_reason == VIR_DOMAIN_SHUTOFF_SHUTDOWN)
+    /* One that runs elsewhere now must not be started here as well. */
+    if (state_reason == VIR_DOMAIN_SHUTOFF_DESTROYED || state_reason == VIR_DOMAIN_SHUTOFF_SHUTDOWN ||
+        state_reason == VIR_DOMAIN_SHUTOFF_MIGRATED)
         inv_adopt_mark_stopped(daemon, vm, TRUE);
     inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_STOPPED, detail);
     {
@@ -135,6 +145,31 @@ inv_domain_destroy(InvDaemon *daemon, InvVm *vm, unsigned int flags, GError **er
     return TRUE;
 }
 
+/*
+ * While a guest is handed over, each side's QEMU holds a copy that must not run: QEMU itself would
+ * obey a "cont" on either of them.
+ */
+static gboolean
+check_not_moving(InvVm *vm, const char *what, GError **error)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+    virDomainJobOperation operation = inv_vm_job_operation_locked(vm);
+    gboolean paused = vm->state == VIR_DOMAIN_PAUSED;
+
+    if (operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN)
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID,
+                             "domain '%s' is being migrated to this host and cannot be %s before it has arrived", vm->name, what);
+    if (operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT && paused && vm->reason == VIR_DOMAIN_PAUSED_MIGRATION)
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID,
+                             "domain '%s' is being handed over to another host and cannot be %s here until that has ended",
+                             vm->name, what);
+    if (paused && (vm->reason == VIR_DOMAIN_PAUSED_POSTCOPY || vm->reason == VIR_DOMAIN_PAUSED_POSTCOPY_FAILED))
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID,
+                             "domain '%s' runs on another host in post-copy mode and cannot be %s here: recover the migration "
+                             "(migrate --postcopy-resume)", vm->name, what);
+    return TRUE;
+}
+
 gboolean
 inv_domain_shutdown(InvDaemon *daemon, InvVm *vm, gboolean reboot, unsigned int flags, GError **error)
 {
@@ -142,6 +177,8 @@ inv_domain_shutdown(InvDaemon *daemon, InvVm *vm, gboolean reboot, unsigned int 
     const unsigned int acpi = VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN;
     g_autoptr(InvQmp) qmp = NULL;
 
+    if (!check_not_moving(vm, reboot ? "rebooted" : "shut down", error))
+        return FALSE;
     if (flags & ~acpi)
         return inv_error_set(error, VIR_ERR_OPERATION_UNSUPPORTED,
                              "%s mode 0x%x is not supported by Invar: only the ACPI power button is (mode acpi)",
@@ -165,7 +202,7 @@ gboolean
 inv_domain_reset(InvDaemon *daemon, InvVm *vm, GError **error)
 {
     g_autoptr(InvVmJob) job = inv_vm_begin_job(vm, "reset", error);
-    g_autoptr(InvQmp) qmp = job ? inv_vm_get_qmp(vm, error) : NULL;
+    g_autoptr(InvQmp) qmp = job && check_not_moving(vm, "reset", error) ? inv_vm_get_qmp(vm, error) : NULL;
 
     return qmp && inv_qmp_call(qmp, "system_reset", NULL, INV_QMP_DEADLINE_MS, NULL, error);
 }
@@ -194,7 +231,8 @@ static gboolean
 change_run_state(InvDaemon *daemon, InvVm *vm, gboolean suspend, GError **error)
 {
     g_autoptr(InvVmJob) job = inv_vm_begin_job(vm, suspend ? "suspend" : "resume", error);
-    g_autoptr(InvQmp) qmp = job ? inv_vm_get_qmp(vm, error) : NULL;
+    g_autoptr(InvQmp) qmp =
+        job && check_not_moving(vm, suspend ? "suspended" : "resumed", error) ? inv_vm_get_qmp(vm, error) : NULL;
     gboolean nothing = FALSE, ok;
 
     if (!qmp || !check_state(vm, suspend, &nothing, error))
@@ -254,10 +292,15 @@ handle_exit(gpointer data)
 {
     Exit *ended = data;
     g_autoptr(InvVm) vm = inv_registry_get_process(ended->daemon->registry, ended->process);
-    g_autoptr(InvVmJob) job = vm ? begin_exit_job(vm) : NULL;
+    g_autoptr(InvVmJob) job = NULL;
     gboolean still = FALSE, crashed = FALSE;
     int detail = -1;
 
+    if (vm) {
+        /* Who holds the domain meanwhile need not wait for its own deadline. */
+        inv_vm_job_news(vm);
+        job = begin_exit_job(vm);
+    }
     if (job) {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
 
@@ -303,6 +346,15 @@ end_guest(InvDaemon *daemon, InvVm *vm, int state_reason, int detail)
         return;
     }
     inv_domain_forget_run(daemon, vm, state_reason, detail);
+}
+
+void
+inv_domain_end(InvDaemon *daemon, InvVm *vm, int state_reason, int detail)
+{
+    g_autoptr(InvVmJob) job = inv_vm_begin_inner_job(vm, "end", NULL);
+
+    if (job)
+        end_guest(daemon, vm, state_reason, detail);
 }
 
 /* Starts the same QEMU's guest again from its firmware: no new CPU, no new process. */

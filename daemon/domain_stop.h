@@ -23,10 +23,17 @@ gboolean inv_domain_resume(InvDaemon *daemon, InvVm *vm, GError **error);
 void inv_domain_process_exited(InvDaemon *daemon, InvProcess *process, int status);
 
 /*
- * Under the domain's job: forgets the run of a process that is gone. @state_reason:
- * virDomainShutoffReason; @detail: virDomainEventStoppedDetailType. A transient domain is gone then.
+ * Under the domain's job, short or long: forgets the run of a process that is gone; a run that is
+ * forgotten already is left as it is. @state_reason: virDomainShutoffReason; @detail:
+ * virDomainEventStoppedDetailType. A transient domain is gone then.
  */
 void inv_domain_forget_run(InvDaemon *daemon, InvVm *vm, int state_reason, int detail);
+
+/*
+ * For the holder of a long job: ends the domain's QEMU and forgets its run, with the reasons as
+ * above (a guest that runs elsewhere now: VIR_DOMAIN_SHUTOFF_MIGRATED). Nothing runs: nothing happens.
+ */
+void inv_domain_end(InvDaemon *daemon, InvVm *vm, int state_reason, int detail);
 
 /* The guest has powered itself off: does what on_poweroff says. Takes the job. */
 void inv_domain_guest_shutdown(InvDaemon *daemon, InvVm *vm);

@@ -3,6 +3,7 @@
 
 #include "daemon/daemon.h"
 #include "daemon/domain_define.h"
+#include "daemon/domain_job.h"
 #include "daemon/domain_stop.h"
 
 #include <string.h>
@@ -42,29 +43,71 @@ post(InvDaemon *daemon, InvVm *vm, void (*handle)(InvDaemon *daemon, InvVm *vm))
 static void
 stopped(InvDaemon *daemon, InvVm *vm, const InvJson *data)
 {
+    virDomainPausedReason reason = VIR_DOMAIN_PAUSED_UNKNOWN;
+    virDomainEventSuspendedDetailType detail = VIR_DOMAIN_EVENT_SUSPENDED_PAUSED;
+
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 
         if (vm->quiet || vm->state != VIR_DOMAIN_RUNNING)
             return;
+        if (inv_vm_job_operation_locked(vm) == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT) {
+            gboolean postcopy = vm->migration_state == INV_MIGRATION_POSTCOPY;
+
+            reason = postcopy ? VIR_DOMAIN_PAUSED_POSTCOPY : VIR_DOMAIN_PAUSED_MIGRATION;
+            detail = postcopy ? VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY : VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED;
+        }
         vm->state = VIR_DOMAIN_PAUSED;
-        vm->reason = VIR_DOMAIN_PAUSED_UNKNOWN;
+        vm->reason = (int)reason;
     }
-    inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
+    inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_SUSPENDED, (int)detail);
 }
 
 static void
 resumed(InvDaemon *daemon, InvVm *vm, const InvJson *data)
 {
+    virDomainEventResumedDetailType detail = VIR_DOMAIN_EVENT_RESUMED_UNPAUSED;
+
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+        virDomainJobOperation operation = inv_vm_job_operation_locked(vm);
 
-        if (vm->quiet || vm->state == VIR_DOMAIN_RUNNING)
+        /* A guest that arrives runs when the migration's own end says so. */
+        if (vm->quiet || vm->state == VIR_DOMAIN_RUNNING || operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN)
             return;
+        /* QEMU gives the guest back that it could not hand over. */
+        if (operation == VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT && vm->state == VIR_DOMAIN_PAUSED &&
+            vm->reason == VIR_DOMAIN_PAUSED_MIGRATION)
+            detail = VIR_DOMAIN_EVENT_RESUMED_MIGRATED;
         vm->state = VIR_DOMAIN_RUNNING;
-        vm->reason = VIR_DOMAIN_RUNNING_UNPAUSED;
+        vm->reason = detail == VIR_DOMAIN_EVENT_RESUMED_MIGRATED ? (int)VIR_DOMAIN_RUNNING_MIGRATION_CANCELED
+                                                                 : (int)VIR_DOMAIN_RUNNING_UNPAUSED;
     }
-    inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_UNPAUSED);
+    inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_RESUMED, (int)detail);
+}
+
+static void
+migration(InvDaemon *daemon, InvVm *vm, const InvJson *data)
+{
+    const char *status = inv_json_get_string(data, "status");
+    InvMigrationState state;
+
+    if (status && inv_migration_state_from_string(status, &state))
+        inv_vm_migration_event(vm, state);
+    else
+        g_warning("%s: the migration is in a state that Invar does not know: '%s'", vm->uuid_text, status ? status : "");
+}
+
+static void
+migration_pass(InvDaemon *daemon, InvVm *vm, const InvJson *data)
+{
+    inv_vm_migration_pass(vm, (guint64)MAX(inv_json_get_int(data, "pass", 0), 0));
+}
+
+static void
+block_job(InvDaemon *daemon, InvVm *vm, const InvJson *data)
+{
+    inv_vm_job_news(vm);
 }
 
 static void
@@ -126,6 +169,12 @@ static const struct {
     { "RESET", reset },
     { "GUEST_PANICKED", panicked },
     { "BLOCK_IO_ERROR", io_error },
+    { "MIGRATION", migration },
+    { "MIGRATION_PASS", migration_pass },
+    { "BLOCK_JOB_READY", block_job },
+    { "BLOCK_JOB_COMPLETED", block_job },
+    { "BLOCK_JOB_CANCELLED", block_job },
+    { "BLOCK_JOB_ERROR", block_job },
 };
 
 void
@@ -169,6 +218,7 @@ inv_monitor_closed(InvQmp *qmp, const GError *error, gpointer user_data)
     g_autoptr(InvVm) vm = inv_registry_get_qmp(daemon->registry, qmp);
 
     if (vm) {
+        inv_vm_job_news(vm);
         g_info("%s: the monitor is closed: %s", vm->uuid_text, error ? error->message : "");
         post(daemon, vm, lost_monitor);
     }

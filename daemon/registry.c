@@ -2,6 +2,7 @@
 #include "daemon/registry.h"
 
 #include "cpu_driver/cpu_driver.h"
+#include "daemon/domain_job.h"
 #include "util/error.h"
 
 #include <string.h>
@@ -13,10 +14,12 @@
 
 struct InvRegistry {
     GMutex lock;
-    GCond job_ended;
+    GCond changed; /* a job ended, or something came that somebody waits for */
     GHashTable *by_uuid; /* uuid_text → InvVm with a reference */
     GHashTable *by_name; /* name → InvVm, borrowed */
     int last_id;
+    InvJobNews job_news; /* immutable once domains have jobs */
+    gpointer job_news_data;
 };
 
 InvRegistry *
@@ -25,7 +28,7 @@ inv_registry_new(void)
     InvRegistry *registry = g_new0(InvRegistry, 1);
 
     g_mutex_init(&registry->lock);
-    g_cond_init(&registry->job_ended);
+    g_cond_init(&registry->changed);
     registry->by_uuid = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)inv_vm_unref);
     registry->by_name = g_hash_table_new(g_str_hash, g_str_equal);
     return registry;
@@ -38,7 +41,7 @@ inv_registry_free(InvRegistry *registry)
         return;
     g_hash_table_unref(registry->by_name);
     g_hash_table_unref(registry->by_uuid);
-    g_cond_clear(&registry->job_ended);
+    g_cond_clear(&registry->changed);
     g_mutex_clear(&registry->lock);
     g_free(registry);
 }
@@ -103,6 +106,8 @@ inv_vm_unref(InvVm *vm)
     inv_process_unref(vm->process);
     inv_process_unref(vm->starting);
     inv_qmp_unref(vm->qmp);
+    inv_long_job_free(vm->long_job);
+    inv_vm_jobs_free(vm->jobs);
     g_ptr_array_unref(vm->messages);
     g_free(vm);
 }
@@ -132,7 +137,7 @@ inv_registry_remove_locked(InvRegistry *registry, InvVm *vm)
     vm->removed = TRUE;
     g_hash_table_remove(registry->by_name, vm->name);
     g_hash_table_remove(registry->by_uuid, vm->uuid_text);
-    g_cond_broadcast(&registry->job_ended);
+    g_cond_broadcast(&registry->changed);
 }
 
 gboolean
@@ -409,24 +414,53 @@ inv_vm_parse_inactive(InvVm *vm, GError **error)
     return inv_domain_parse(xml, error);
 }
 
+gboolean
+inv_registry_wait_locked(InvRegistry *registry, gint64 deadline)
+{
+    return g_cond_wait_until(&registry->changed, &registry->lock, deadline);
+}
+
+void
+inv_registry_wake_locked(InvRegistry *registry)
+{
+    g_cond_broadcast(&registry->changed);
+}
+
+/* What keeps @what out, or NULL. */
+static const char *
+holder(const InvVm *vm, const char *what, InvJobKind kind)
+{
+    if (vm->job)
+        return vm->job;
+    if (!vm->long_job || kind == INV_JOB_INNER || (kind == INV_JOB_SHORT && inv_long_job_lets_in(vm->long_job, what)))
+        return NULL;
+    return inv_long_job_what(vm->long_job);
+}
+
+gboolean
+inv_vm_wait_free_locked(InvVm *vm, const char *what, InvJobKind kind, GError **error)
+{
+    gint64 deadline = g_get_monotonic_time() + JOB_DEADLINE_US;
+    const char *held;
+
+    while (!vm->removed && (held = holder(vm, what, kind)) != NULL) {
+        if (!inv_registry_wait_locked(vm->registry, deadline))
+            return inv_error_set(error, VIR_ERR_OPERATION_TIMEOUT,
+                                 "domain '%s' is busy with '%s' and '%s' has waited its 30 seconds for it: try again later",
+                                 vm->name, held, what);
+    }
+    if (vm->removed)
+        return inv_error_set(error, VIR_ERR_NO_DOMAIN, "Domain not found: '%s' (%s) is gone", vm->name, vm->uuid_text);
+    return TRUE;
+}
+
 InvVmJob *
 inv_vm_begin_job(InvVm *vm, const char *what, GError **error)
 {
     g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
-    gint64 deadline = g_get_monotonic_time() + JOB_DEADLINE_US;
 
-    while (vm->job && !vm->removed) {
-        if (!g_cond_wait_until(&vm->registry->job_ended, &vm->registry->lock, deadline)) {
-            inv_error_set(error, VIR_ERR_OPERATION_TIMEOUT,
-                          "domain '%s' is busy with '%s' and '%s' has waited its 30 seconds for it: try again later",
-                          vm->name, vm->job, what);
-            return NULL;
-        }
-    }
-    if (vm->removed) {
-        inv_error_set(error, VIR_ERR_NO_DOMAIN, "Domain not found: '%s' (%s) is gone", vm->name, vm->uuid_text);
+    if (!inv_vm_wait_free_locked(vm, what, INV_JOB_SHORT, error))
         return NULL;
-    }
     vm->job = what;
     return inv_vm_ref(vm);
 }
@@ -440,9 +474,30 @@ inv_vm_end_job(InvVmJob *job)
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(job->registry);
 
         job->job = NULL;
-        g_cond_broadcast(&job->registry->job_ended);
+        g_cond_broadcast(&job->registry->changed);
     }
     inv_vm_unref(job);
+}
+
+void
+inv_registry_set_job_news(InvRegistry *registry, const InvJobNews *news, gpointer user_data)
+{
+    registry->job_news = *news;
+    registry->job_news_data = user_data;
+}
+
+void
+inv_registry_tell_iteration(InvVm *vm, int iteration)
+{
+    if (vm->registry->job_news.iteration)
+        vm->registry->job_news.iteration(vm, iteration, vm->registry->job_news_data);
+}
+
+void
+inv_registry_tell_completed(InvVm *vm, const InvJobFigures *figures)
+{
+    if (vm->registry->job_news.completed)
+        vm->registry->job_news.completed(vm, figures, vm->registry->job_news_data);
 }
 
 InvQmp *

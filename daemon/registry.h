@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu_driver/record.h"
+#include "qemu/migration.h"
 #include "qemu/process.h"
 #include "qemu/qmp.h"
 #include "xml/domain.h"
@@ -37,6 +38,10 @@ typedef struct {
 } InvVmPlatform;
 void inv_vm_platform_free(InvVmPlatform *platform);
 
+/* domain_job.h */
+typedef struct InvLongJob InvLongJob;
+typedef struct InvVmJobs InvVmJobs;
+
 typedef struct {
     int refs; /* atomic */
     InvRegistry *registry; /* immutable */
@@ -60,6 +65,9 @@ typedef struct {
     InvProcess *starting; /* QEMU of a start that is under way: a destroy may end it without the job */
     InvQmp *qmp;
     const char *job;      /* what holds the domain, a word for messages; NULL: free */
+    InvLongJob *long_job; /* what holds it over several calls, or NULL */
+    InvVmJobs *jobs;      /* of long jobs, what outlasts one; NULL: nothing yet */
+    InvMigrationState migration_state; /* as QEMU's events tell it */
     GPtrArray *messages;  /* of char *: what the administrator should know (deprecated, ignored, changed) */
     gboolean fake_reboot; /* the next guest shutdown is a reboot that we asked for */
     gboolean quiet;       /* a call of ours changes the run state: the monitor's own STOP and RESUME say nothing new */
@@ -149,6 +157,22 @@ typedef InvVm InvVmJob;
 InvVmJob *inv_vm_begin_job(InvVm *vm, const char *what, GError **error);
 void inv_vm_end_job(InvVmJob *job);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvVmJob, inv_vm_end_job)
+
+/*
+ * For domain_job.c. Waits, at most the 30 seconds that inv_vm_begin_job() waits, until @what may hold
+ * the domain: a short job that a long one lets in or not, a long job, or a short one of the long
+ * one's own holder.
+ */
+typedef enum { INV_JOB_SHORT, INV_JOB_LONG, INV_JOB_INNER } InvJobKind;
+gboolean inv_vm_wait_free_locked(InvVm *vm, const char *what, InvJobKind kind, GError **error);
+/* One condition for whatever changes in a domain. FALSE: @deadline (monotonic time) is over. */
+gboolean inv_registry_wait_locked(InvRegistry *registry, gint64 deadline);
+void inv_registry_wake_locked(InvRegistry *registry);
+
+/* Who tells clients of long jobs; with nothing locked. */
+struct InvJobFigures;
+void inv_registry_tell_iteration(InvVm *vm, int iteration);
+void inv_registry_tell_completed(InvVm *vm, const struct InvJobFigures *figures);
 
 /* The monitor of a running domain (a new reference), or VIR_ERR_OPERATION_INVALID "domain is not running". */
 InvQmp *inv_vm_get_qmp(InvVm *vm, GError **error);
