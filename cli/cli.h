@@ -2,7 +2,6 @@
 #pragma once
 
 #include "cli/command.h"
-#include "cli/target.h"
 #include "rpc/client.h"
 #include "util/json.h"
 
@@ -14,7 +13,7 @@ typedef struct InvarCpuContext InvarCpuContext; /* cpu_driver/invar-cpu.h */
 
 /* One run of the program: what the global options chose, and the connection once a command needs it. */
 struct InvCli {
-    InvTarget *target;
+    InvRpcTarget *target;
     InvRpcConnection *connection; /* NULL: not connected (yet, or any more) */
     InvarCpuContext *dictionary;  /* NULL: no command has needed it; see cli/cpu_document.h */
     gboolean read_only;

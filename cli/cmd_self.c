@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/complete.h"
 #include "cli/words.h"
+#include "rpc/transport.h"
 #include "util/error.h"
 
 #include <errno.h>
@@ -158,13 +159,13 @@ static int
 run_connect(InvCli *cli, const InvArgs *args, GError **error)
 {
     const char *name = inv_args_string(args, "name");
-    InvTarget *target = name ? inv_target_parse(name, error) : NULL;
+    InvRpcTarget *target = name ? inv_rpc_target_parse(name, error) : NULL;
 
     if (name && !target)
         return INV_EXIT_USAGE;
     inv_cli_disconnect(cli);
     if (target) {
-        inv_target_free(cli->target);
+        inv_rpc_target_free(cli->target);
         cli->target = target;
     }
     cli->read_only = inv_args_flag(args, "readonly");
@@ -197,6 +198,17 @@ run_complete(InvCli *cli, const InvArgs *args, GError **error)
     return INV_EXIT_OK;
 }
 
+/* What a client on another host starts over ssh. Standard output is the daemon's: nothing else may be printed. */
+static int
+run_relay(InvCli *cli, const InvArgs *args, GError **error)
+{
+    if (cli->target->transport != INV_TRANSPORT_UNIX) {
+        inv_error_set(error, VIR_ERR_INVALID_ARG, "relay is for a daemon of this host: give --connect with a socket of it");
+        return INV_EXIT_USAGE;
+    }
+    return inv_rpc_relay(cli->target->socket, STDIN_FILENO, STDOUT_FILENO, error) ? INV_EXIT_OK : INV_EXIT_ERROR;
+}
+
 const InvCommand inv_self_commands[] = {
     { "cd", "change the current directory", "Change the current directory.", cd_options, run_cd, FALSE },
     { "complete", "completion for the shell", "Used by the shell's completion script.", complete_options, run_complete, TRUE },
@@ -209,5 +221,7 @@ const InvCommand inv_self_commands[] = {
       FALSE },
     { "pwd", "print the current directory", "Print the current directory.", NULL, run_pwd, FALSE },
     { "quit", "quit this interactive terminal", NULL, NULL, run_quit, FALSE },
+    { "relay", "carry the daemon's messages", "Carries messages between standard input and output and the daemon's socket. Used over ssh.",
+      NULL, run_relay, TRUE },
     { NULL },
 };

@@ -23,7 +23,7 @@ inv_cli_connect(InvCli *cli, GError **error)
         inv_cli_disconnect(cli);
     if (cli->connection)
         return TRUE;
-    cli->connection = inv_rpc_connection_open(cli->target->socket, cli->target->uri, cli->read_only, deadline, error);
+    cli->connection = inv_rpc_connection_open_target(cli->target, cli->read_only, deadline, error);
     if (!cli->connection)
         inv_cli_fail(cli, "failed to connect to the hypervisor");
     return cli->connection != NULL;
@@ -56,13 +56,15 @@ gboolean
 inv_cli_call_invar(InvCli *cli, guint32 procedure, gpointer args, gpointer ret, GError **error)
 {
     g_autoptr(GError) cause = NULL;
+    g_autofree char *where = NULL;
 
     if (call(cli, &inv_rpc_invar_program, procedure, args, ret, &cause))
         return TRUE;
     /* libvirt's daemon answers on its socket too, and knows nothing of this program. */
-    if (g_error_matches(cause, INV_ERROR, VIR_ERR_RPC) && g_str_has_prefix(cause->message, "Cannot find program"))
-        return inv_error_set(error, VIR_ERR_NO_SUPPORT, "this command is not supported by the daemon at '%s': it is not invard",
-                             cli->target->socket);
+    if (g_error_matches(cause, INV_ERROR, VIR_ERR_RPC) && g_str_has_prefix(cause->message, "Cannot find program")) {
+        where = inv_rpc_target_describe(cli->target);
+        return inv_error_set(error, VIR_ERR_NO_SUPPORT, "this command is not supported by the daemon at '%s': it is not invard", where);
+    }
     g_propagate_error(error, g_steal_pointer(&cause));
     return FALSE;
 }

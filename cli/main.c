@@ -145,7 +145,7 @@ run(InvCli *cli, int argc, char **argv)
 
     if (status >= 0)
         return status;
-    cli->target = inv_target_parse(uri, &error);
+    cli->target = inv_rpc_target_parse(uri, &error);
     if (!cli->target)
         return fail_usage(cli, error);
     if (optind == argc)

@@ -63,7 +63,7 @@ void
 inv_cli_clear(InvCli *cli)
 {
     inv_cli_disconnect(cli);
-    g_clear_pointer(&cli->target, inv_target_free);
+    g_clear_pointer(&cli->target, inv_rpc_target_free);
     g_clear_pointer(&cli->dictionary, invar_cpu_context_free);
     g_clear_pointer(&cli->headline, g_free);
 }

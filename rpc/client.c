@@ -1,42 +1,28 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "config.h"
 
-#include "rpc/client.h"
+#include "rpc/client_private.h"
 
 #include "rpc/autoclean.h"
-#include "rpc/frame.h"
 #include "rpc/remote_protocol.h"
 #include "util/error.h"
 #include "util/fd.h"
 
 #include <errno.h>
-#include <glib-unix.h>
 #include <libvirt/libvirt.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 /* A connection's polite end must not keep a command waiting. */
 #define CLOSE_DEADLINE_MS 1000
-/* Who waits without a deadline asks after so long whether the daemon is still there, and gives up after so many times. */
-#define PING_INTERVAL_MS 5000
+/* Who waits asks after so long whether the daemon is still there, and gives up after so many times. */
+#define PING_INTERVAL_S 5
 #define PINGS_MAX 5
-#define FOREVER (-1)
+#define PING_INTERVAL_MAX_S 86400
 
 INV_RPC_AUTOCLEAN(remote_error)
 INV_RPC_AUTOCLEAN(remote_auth_list_ret)
-
-struct InvRpcConnection {
-    char *path;
-    int fd;
-    gboolean broken; /* the stream is lost: nothing can be called any more */
-    gboolean open;
-    guint32 serial;
-    InvRpcReader reader;
-    InvRpcEvent event;
-    gpointer event_data;
-};
 
 void
 inv_rpc_free(xdrproc_t proc, gpointer data)
@@ -51,40 +37,49 @@ inv_rpc_connection_set_event_handler(InvRpcConnection *connection, InvRpcEvent h
     connection->event_data = user_data;
 }
 
-static gint64
-deadline_after(guint ms)
+gint64
+inv_rpc_deadline_after(guint ms)
 {
-    return ms ? g_get_monotonic_time() + (gint64)ms * 1000 : FOREVER;
+    return ms ? g_get_monotonic_time() + (gint64)ms * 1000 : INV_RPC_FOREVER;
 }
 
 /* Milliseconds until @deadline for poll(), rounded up; at most @most. */
-static int
-remaining_ms(gint64 deadline, int most)
+int
+inv_rpc_remaining_ms(gint64 deadline, int most)
 {
     gint64 left;
 
-    if (deadline == FOREVER)
+    if (deadline == INV_RPC_FOREVER)
         return most;
     left = (deadline - g_get_monotonic_time() + 999) / 1000;
     return (int)CLAMP(left, 0, most);
 }
 
-static gboolean
-lost(InvRpcConnection *connection, GError **error, const char *why)
+gint64
+inv_rpc_connection_patience(const InvRpcConnection *connection)
 {
+    return g_get_monotonic_time() + (gint64)connection->ping_ms * (connection->pings_max + 1) * 1000;
+}
+
+gboolean
+inv_rpc_connection_lost(InvRpcConnection *connection, GError **error, const char *why)
+{
+    g_autofree char *complaint = inv_rpc_transport_complaint(&connection->way);
+
     connection->broken = TRUE;
-    return inv_error_set(error, VIR_ERR_SYSTEM_ERROR, "the connection to invard at '%s' is lost: %s", connection->path, why);
+    return inv_error_set(error, VIR_ERR_SYSTEM_ERROR, "the connection to invard at '%s' is lost: %s%s%s%s", connection->name, why,
+                         complaint ? " (" : "", complaint ? complaint : "", complaint ? ")" : "");
 }
 
 /* 1: ready, 0: the time is over, -1: broken, @error is set. */
 static int
 wait_ready(InvRpcConnection *connection, short events, int ms, GError **error)
 {
-    struct pollfd poll_fd = { .fd = connection->fd, .events = events };
+    struct pollfd poll_fd = { .fd = connection->way.fd, .events = events };
     int ready = poll(&poll_fd, 1, ms);
 
     if (ready < 0 && errno != EINTR) {
-        lost(connection, error, g_strerror(errno));
+        inv_rpc_connection_lost(connection, error, g_strerror(errno));
         return -1;
     }
     return ready > 0;
@@ -93,33 +88,37 @@ wait_ready(InvRpcConnection *connection, short events, int ms, GError **error)
 static gboolean
 timed_out(InvRpcConnection *connection, GError **error)
 {
-    return inv_error_set(error, VIR_ERR_OPERATION_TIMEOUT, "invard at '%s' did not answer in time", connection->path);
+    return inv_error_set(error, VIR_ERR_OPERATION_TIMEOUT, "invard at '%s' did not answer in time", connection->name);
 }
 
-static gboolean
-send_message(InvRpcConnection *connection, GBytes *message, gint64 deadline, GError **error)
+gboolean
+inv_rpc_connection_send(InvRpcConnection *connection, GBytes *message, gint64 deadline, GError **error)
 {
     gsize size, done = 0;
     const guint8 *bytes = g_bytes_get_data(message, &size);
+    gint64 stalled = inv_rpc_connection_patience(connection);
 
     while (done < size) {
-        ssize_t sent = send(connection->fd, bytes + done, size - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+        ssize_t sent = send(connection->way.fd, bytes + done, size - done, MSG_NOSIGNAL | MSG_DONTWAIT);
 
         if (sent >= 0) {
             done += (gsize)sent;
+            stalled = inv_rpc_connection_patience(connection);
             continue;
         }
         if (errno == EINTR)
             continue;
         if (errno != EAGAIN && errno != EWOULDBLOCK)
-            return lost(connection, error, g_strerror(errno));
-        if (wait_ready(connection, POLLOUT, remaining_ms(deadline, PING_INTERVAL_MS), error) < 0)
+            return inv_rpc_connection_lost(connection, error, g_strerror(errno));
+        if (wait_ready(connection, POLLOUT, inv_rpc_remaining_ms(deadline, connection->ping_ms), error) < 0)
             return FALSE;
-        if (deadline != FOREVER && g_get_monotonic_time() >= deadline) {
+        if (deadline != INV_RPC_FOREVER && g_get_monotonic_time() >= deadline) {
             /* Half a message is out: what follows could not be understood. */
             connection->broken = TRUE;
             return timed_out(connection, error);
         }
+        if (g_get_monotonic_time() >= stalled)
+            return inv_rpc_connection_lost(connection, error, "the daemon takes nothing any more");
     }
     return TRUE;
 }
@@ -135,7 +134,7 @@ send_keepalive(InvRpcConnection *connection, guint32 procedure, GError **error)
     };
     g_autoptr(GBytes) message = inv_rpc_message_new(&header, 0, NULL, NULL, error);
 
-    return message && send_message(connection, message, deadline_after(PING_INTERVAL_MS), error);
+    return message && inv_rpc_connection_send(connection, message, inv_rpc_deadline_after((guint)connection->ping_ms), error);
 }
 
 /* Takes some bytes if there are any. FALSE: the connection is lost. */
@@ -144,7 +143,7 @@ receive_some(InvRpcConnection *connection, GError **error)
 {
     gsize room;
     guint8 *space = inv_rpc_reader_space(&connection->reader, &room);
-    ssize_t got = recv(connection->fd, space, room, MSG_DONTWAIT);
+    ssize_t got = recv(connection->way.fd, space, room, MSG_DONTWAIT);
 
     if (got > 0) {
         if (inv_rpc_reader_add(&connection->reader, (gsize)got, error))
@@ -153,23 +152,19 @@ receive_some(InvRpcConnection *connection, GError **error)
         return FALSE;
     }
     if (got == 0)
-        return lost(connection, error, "the daemon closed it");
+        return inv_rpc_connection_lost(connection, error, "the daemon closed it");
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
         return TRUE;
-    return lost(connection, error, g_strerror(errno));
+    return inv_rpc_connection_lost(connection, error, g_strerror(errno));
 }
 
-/*
- * The next frame, or NULL: without @error when the time is over. Without a deadline the daemon is
- * asked for a sign of life from time to time.
- */
-static GBytes *
-receive_frame(InvRpcConnection *connection, gint64 deadline, GError **error)
+GBytes *
+inv_rpc_connection_receive(InvRpcConnection *connection, gint64 deadline, GError **error)
 {
     guint pings = 0;
 
     for (;;) {
-        int ready = wait_ready(connection, POLLIN, remaining_ms(deadline, PING_INTERVAL_MS), error);
+        int ready = wait_ready(connection, POLLIN, inv_rpc_remaining_ms(deadline, connection->ping_ms), error);
 
         if (ready < 0)
             return NULL;
@@ -180,17 +175,16 @@ receive_frame(InvRpcConnection *connection, gint64 deadline, GError **error)
             if (inv_rpc_reader_is_complete(&connection->reader))
                 return inv_rpc_reader_take(&connection->reader);
         }
-        if (deadline != FOREVER) {
-            if (g_get_monotonic_time() >= deadline)
-                return NULL;
-        } else if (!ready) {
-            if (pings++ == PINGS_MAX) {
-                lost(connection, error, "the daemon gives no sign of life");
-                return NULL;
-            }
-            if (!send_keepalive(connection, INV_RPC_KEEPALIVE_PING, error))
-                return NULL;
+        if (deadline != INV_RPC_FOREVER && g_get_monotonic_time() >= deadline)
+            return NULL;
+        if (ready)
+            continue;
+        if (pings++ == connection->pings_max) {
+            inv_rpc_connection_lost(connection, error, "the daemon gives no sign of life");
+            return NULL;
         }
+        if (!send_keepalive(connection, INV_RPC_KEEPALIVE_PING, error))
+            return NULL;
     }
 }
 
@@ -200,41 +194,40 @@ skip_fds(InvRpcConnection *connection, guint32 count, gint64 deadline, GError **
 {
     while (count > 0) {
         char byte;
-        ssize_t got = recv(connection->fd, &byte, 1, MSG_DONTWAIT);
+        ssize_t got = recv(connection->way.fd, &byte, 1, MSG_DONTWAIT);
 
         if (got > 0) {
             count--;
             continue;
         }
         if (got == 0)
-            return lost(connection, error, "the daemon closed it");
+            return inv_rpc_connection_lost(connection, error, "the daemon closed it");
         if (errno == EAGAIN || errno == EWOULDBLOCK) {
-            int ready = wait_ready(connection, POLLIN, remaining_ms(deadline, PING_INTERVAL_MS), error);
+            int ready = wait_ready(connection, POLLIN, inv_rpc_remaining_ms(deadline, connection->ping_ms), error);
 
-            if (ready < 0 || (deadline != FOREVER && g_get_monotonic_time() >= deadline))
-                return ready < 0 ? FALSE : lost(connection, error, "file descriptors did not follow their message");
+            if (ready < 0 || (deadline != INV_RPC_FOREVER && g_get_monotonic_time() >= deadline))
+                return ready < 0 ? FALSE : inv_rpc_connection_lost(connection, error, "file descriptors did not follow their message");
         } else if (errno != EINTR) {
-            return lost(connection, error, g_strerror(errno));
+            return inv_rpc_connection_lost(connection, error, g_strerror(errno));
         }
     }
     return TRUE;
 }
 
-/* A frame that is no reply. */
-static gboolean
-handle_message(InvRpcConnection *connection, const InvRpcHeader *header, const guint8 *payload, gsize length, GError **error)
+gboolean
+inv_rpc_connection_handle(InvRpcConnection *connection, const InvRpcHeader *header, const guint8 *payload, gsize length, GError **error)
 {
     if (header->program == INV_RPC_KEEPALIVE_PROGRAM)
         return header->procedure != INV_RPC_KEEPALIVE_PING || send_keepalive(connection, INV_RPC_KEEPALIVE_PONG, error);
     if (header->type != INV_RPC_MESSAGE)
-        return lost(connection, error, "the daemon sent a message that is neither reply nor event");
+        return inv_rpc_connection_lost(connection, error, "the daemon sent a message that is neither reply nor event");
     if (connection->event)
         connection->event(header->program, header->procedure, payload, length, connection->event_data);
     return TRUE;
 }
 
-static gboolean
-error_reply(const guint8 *payload, gsize length, GError **error)
+gboolean
+inv_rpc_connection_error(const guint8 *payload, gsize length, GError **error)
 {
     g_auto(remote_error) reply = { 0 };
 
@@ -249,18 +242,18 @@ take_reply(InvRpcConnection *connection, const InvRpcHeader *header, const guint
            const InvRpcProcedure *procedure, gpointer ret, gint64 deadline, GError **error)
 {
     if (header->procedure != procedure->number)
-        return lost(connection, error, "the daemon answered another call");
+        return inv_rpc_connection_lost(connection, error, "the daemon answered another call");
     if (header->status == INV_RPC_ERROR)
-        return error_reply(payload, length, error);
+        return inv_rpc_connection_error(payload, length, error);
     if (header->type == INV_RPC_REPLY_WITH_FDS) {
         guint32 count;
 
         if (length < sizeof(count))
-            return lost(connection, error, "a reply is too short");
+            return inv_rpc_connection_lost(connection, error, "a reply is too short");
         memcpy(&count, payload, sizeof(count));
         count = GUINT32_FROM_BE(count);
         if (count > INV_RPC_FDS_MAX)
-            return lost(connection, error, "a reply has too many file descriptors");
+            return inv_rpc_connection_lost(connection, error, "a reply has too many file descriptors");
         if (!skip_fds(connection, count, deadline, error))
             return FALSE;
         payload += sizeof(count);
@@ -275,20 +268,20 @@ inv_rpc_connection_call(InvRpcConnection *connection, const InvRpcProgram *progr
 {
     const InvRpcProcedure *procedure = inv_rpc_program_find(program, number);
     InvRpcHeader call = { .program = program->number, .version = program->version, .procedure = number };
-    gint64 deadline = deadline_after(deadline_ms);
+    gint64 deadline = inv_rpc_deadline_after(deadline_ms);
     g_autoptr(GBytes) message = NULL;
 
     if (connection->broken)
-        return lost(connection, error, "an earlier call failed");
+        return inv_rpc_connection_lost(connection, error, "an earlier call failed");
     if (!procedure)
         return inv_error_set(error, VIR_ERR_NO_SUPPORT, "procedure %u is not supported by program %s", number, program->name);
     call.serial = connection->serial++;
     message = inv_rpc_message_new(&call, 0, procedure->args, args, error);
-    if (!message || !send_message(connection, message, deadline, error))
+    if (!message || !inv_rpc_connection_send(connection, message, deadline, error))
         return FALSE;
     for (;;) {
         g_autoptr(GError) failure = NULL;
-        g_autoptr(GBytes) frame = receive_frame(connection, deadline, &failure);
+        g_autoptr(GBytes) frame = inv_rpc_connection_receive(connection, deadline, &failure);
         InvRpcHeader header;
         const guint8 *bytes;
         gsize size;
@@ -304,7 +297,7 @@ inv_rpc_connection_call(InvRpcConnection *connection, const InvRpcProgram *progr
         bytes += INV_RPC_HEADER_SIZE;
         size -= INV_RPC_HEADER_SIZE;
         if (header.type != INV_RPC_REPLY && header.type != INV_RPC_REPLY_WITH_FDS) {
-            if (!handle_message(connection, &header, bytes, size, error))
+            if (!inv_rpc_connection_handle(connection, &header, bytes, size, error))
                 return FALSE;
             continue;
         }
@@ -312,7 +305,7 @@ inv_rpc_connection_call(InvRpcConnection *connection, const InvRpcProgram *progr
             return take_reply(connection, &header, bytes, size, procedure, ret, deadline, error);
         /* Another serial is the late answer to a call whose time was over. */
         if (header.type == INV_RPC_REPLY_WITH_FDS)
-            return lost(connection, error, "file descriptors came that nobody asked for");
+            return inv_rpc_connection_lost(connection, error, "file descriptors came that nobody asked for");
     }
 }
 
@@ -322,10 +315,10 @@ inv_rpc_connection_wait(InvRpcConnection *connection, guint timeout_ms, GError *
     gint64 deadline = g_get_monotonic_time() + (gint64)timeout_ms * 1000;
 
     if (connection->broken)
-        return lost(connection, error, "an earlier call failed");
+        return inv_rpc_connection_lost(connection, error, "an earlier call failed");
     for (;;) {
         g_autoptr(GError) failure = NULL;
-        g_autoptr(GBytes) frame = receive_frame(connection, deadline, &failure);
+        g_autoptr(GBytes) frame = inv_rpc_connection_receive(connection, deadline, &failure);
         InvRpcHeader header;
         const guint8 *bytes;
         gsize size;
@@ -338,39 +331,10 @@ inv_rpc_connection_wait(InvRpcConnection *connection, guint timeout_ms, GError *
             return TRUE;
         bytes = g_bytes_get_data(frame, &size);
         inv_rpc_header_read(bytes, &header);
-        if (header.type != INV_RPC_REPLY && !handle_message(connection, &header, bytes + INV_RPC_HEADER_SIZE,
+        if (header.type != INV_RPC_REPLY && !inv_rpc_connection_handle(connection, &header, bytes + INV_RPC_HEADER_SIZE,
                                                             size - INV_RPC_HEADER_SIZE, error))
             return FALSE;
     }
-}
-
-/* A connected, non-blocking socket, or -1. */
-static int
-connect_to(const char *path, guint deadline_ms, GError **error)
-{
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    const struct timeval timeout = { .tv_sec = deadline_ms / 1000, .tv_usec = (deadline_ms % 1000) * 1000 };
-    inv_autofd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    if (strlen(path) >= sizeof(address.sun_path)) {
-        inv_error_set(error, VIR_ERR_INVALID_ARG, "the socket path '%s' is longer than the %zu bytes that the kernel allows",
-                      path, sizeof(address.sun_path) - 1);
-        return -1;
-    }
-    memcpy(address.sun_path, path, strlen(path));
-    /* It bounds connect() as well, which waits while the daemon's backlog is full. */
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0) {
-        inv_error_set_errno(error, errno, "cannot make a socket");
-        return -1;
-    }
-    if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-        inv_error_set(error, VIR_ERR_SYSTEM_ERROR, "cannot connect to invard at '%s': %s. %s", path, g_strerror(errno),
-                      errno == EACCES ? "May this user talk to that daemon?" : "Is invard running?");
-        return -1;
-    }
-    if (!g_unix_set_fd_nonblocking(fd, TRUE, error))
-        return -1;
-    return inv_fd_steal(&fd);
 }
 
 static gboolean
@@ -383,23 +347,40 @@ authenticate(InvRpcConnection *connection, guint deadline_ms, GError **error)
     if (list.types.types_len == 0 || list.types.types_val[0] == REMOTE_AUTH_NONE)
         return TRUE;
     return inv_error_set(error, VIR_ERR_AUTH_FAILED, "the daemon at '%s' asks for authentication of type %d, which is not supported by this client",
-                         connection->path, (int)list.types.types_val[0]);
+                         connection->name, (int)list.types.types_val[0]);
+}
+
+InvRpcConnection *
+inv_rpc_connection_open_target(const InvRpcTarget *target, gboolean read_only, guint deadline_ms, GError **error)
+{
+    g_autoptr(InvRpcConnection) connection = g_new0(InvRpcConnection, 1);
+    const InvRpcTransportHandle none = INV_RPC_TRANSPORT_NONE;
+    char *name = target->uri; /* only read: XDR has no const */
+    remote_connect_open_args args = { .name = &name, .flags = read_only ? VIR_CONNECT_RO : 0 };
+
+    connection->name = inv_rpc_target_describe(target);
+    connection->way = none;
+    inv_rpc_connection_set_keepalive(connection, PING_INTERVAL_S, PINGS_MAX);
+    if (!inv_rpc_transport_open(&connection->way, target, deadline_ms, error) || !authenticate(connection, deadline_ms, error) ||
+        !inv_rpc_connection_call(connection, &inv_rpc_remote_program, REMOTE_PROC_CONNECT_OPEN, &args, NULL, deadline_ms, error))
+        return NULL;
+    connection->open = TRUE;
+    return g_steal_pointer(&connection);
 }
 
 InvRpcConnection *
 inv_rpc_connection_open(const char *socket_path, const char *uri, gboolean read_only, guint deadline_ms, GError **error)
 {
-    g_autoptr(InvRpcConnection) connection = g_new0(InvRpcConnection, 1);
-    char *name = (char *)uri; /* only read: XDR has no const */
-    remote_connect_open_args args = { .name = &name, .flags = read_only ? VIR_CONNECT_RO : 0 };
+    const InvRpcTarget target = { .transport = INV_TRANSPORT_UNIX, .socket = (char *)socket_path, .uri = (char *)uri };
 
-    connection->path = g_strdup(socket_path);
-    connection->fd = connect_to(socket_path, deadline_ms, error);
-    if (connection->fd < 0 || !authenticate(connection, deadline_ms, error) ||
-        !inv_rpc_connection_call(connection, &inv_rpc_remote_program, REMOTE_PROC_CONNECT_OPEN, &args, NULL, deadline_ms, error))
-        return NULL;
-    connection->open = TRUE;
-    return g_steal_pointer(&connection);
+    return inv_rpc_connection_open_target(&target, read_only, deadline_ms, error);
+}
+
+void
+inv_rpc_connection_set_keepalive(InvRpcConnection *connection, guint interval_s, guint count)
+{
+    connection->ping_ms = (int)CLAMP(interval_s, 1, PING_INTERVAL_MAX_S) * 1000;
+    connection->pings_max = count;
 }
 
 void
@@ -411,7 +392,7 @@ inv_rpc_connection_close(InvRpcConnection *connection)
         inv_rpc_connection_call(connection, &inv_rpc_remote_program, REMOTE_PROC_CONNECT_CLOSE, NULL, NULL, CLOSE_DEADLINE_MS,
                                 NULL);
     inv_rpc_reader_clear(&connection->reader);
-    inv_fd_close(&connection->fd);
-    g_free(connection->path);
+    inv_rpc_transport_close(&connection->way);
+    g_free(connection->name);
     g_free(connection);
 }

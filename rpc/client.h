@@ -2,27 +2,43 @@
 #pragma once
 
 #include "rpc/program.h"
+#include "rpc/uri.h"
 
 #include <glib.h>
 
 G_BEGIN_DECLS
 
-/* A blocking client of the wire: one call at a time, for the command line. Not thread-safe. */
+/* A blocking client of the wire: one call at a time, for the command line and for a daemon that calls another. Not thread-safe. */
 typedef struct InvRpcConnection InvRpcConnection;
 
 /* An event that came while a call waited, or in inv_rpc_connection_wait(). @payload: its bytes, borrowed. */
 typedef void (*InvRpcEvent)(guint32 program, guint32 procedure, const guint8 *payload, gsize length, gpointer user_data);
 
-/* Connects to a UNIX socket and does AUTH_LIST; @uri is what CONNECT_OPEN names ("qemu:///session"). */
+/*
+ * Connects, does AUTH_LIST and CONNECT_OPEN, each within @deadline_ms (0: 10 s for the connection, the
+ * others for as long as the daemon gives signs of life). Errors name the target.
+ */
+InvRpcConnection *inv_rpc_connection_open_target(const InvRpcTarget *target, gboolean read_only, guint deadline_ms, GError **error);
+
+/* The same with a UNIX socket; @uri is what CONNECT_OPEN names ("qemu:///session"). */
 InvRpcConnection *inv_rpc_connection_open(const char *socket_path, const char *uri, gboolean read_only, guint deadline_ms,
                                           GError **error);
 void inv_rpc_connection_close(InvRpcConnection *connection);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvRpcConnection, inv_rpc_connection_close)
 
+/*
+ * Whoever waits, however long, sends a ping after each @interval_s seconds of silence (at least 1); the
+ * connection is lost when @count pings, and one interval more, bring no sign of life, or when the daemon
+ * takes nothing for as long. 5 and 5 unless this is called. The daemon is not asked for pings of its own
+ * (feature 10), as nobody reads, and could answer them, between two calls: over TCP the kernel looks for
+ * it whether this end is there.
+ */
+void inv_rpc_connection_set_keepalive(InvRpcConnection *connection, guint interval_s, guint count);
+
 void inv_rpc_connection_set_event_handler(InvRpcConnection *connection, InvRpcEvent handler, gpointer user_data);
 
 /*
- * Calls @procedure of @program and waits until the deadline (0: for ever, with keepalive). @args and
+ * Calls @procedure of @program and waits until the deadline (0: for as long as the daemon gives signs of life). @args and
  * @ret are the procedure's structs or NULL; *@ret must be zeroed and is filled: free it with
  * inv_rpc_free(). An error reply becomes a GError with the server's code and message.
  */

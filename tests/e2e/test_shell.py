@@ -133,7 +133,7 @@ def test_connect(daemon):
     with Terminal(daemon, "-c", "/nonexistent/sock") as terminal:
         terminal.read_until("invar # ")
         assert "/nonexistent/sock" in terminal.run("list")
-        assert "the transport 'ssh'" in terminal.run("connect qemu+ssh://host/system")
+        assert "the transport 'libssh2'" in terminal.run("connect qemu+libssh2://host/system")
         assert "/nonexistent/other" in terminal.run("connect /nonexistent/other")
         assert "error" not in terminal.run("connect " + daemon.uri)
         assert "qemu:///session" in terminal.run("uri")
