@@ -101,7 +101,7 @@ start_under_job(InvDaemon *daemon, InvVm *vm, InvDomain *definition, gboolean pe
     }
     if (!inv_start_decide(&start, error))
         return fail(&start);
-    start.guest = inv_guest_process_spawn(daemon, vm, start.live, start.decision, start.cpu_argument, start.id, error);
+    start.guest = inv_guest_process_spawn(daemon, vm, start.live, start.decision, start.cpu_argument, start.id, NULL, error);
     if (!start.guest)
         return fail(&start);
     if (!bring_up(&start, error)) {

@@ -162,13 +162,15 @@ connect_monitor(InvDaemon *daemon, InvGuestProcess *guest, const char *log, GErr
 
 InvGuestProcess *
 inv_guest_process_spawn(InvDaemon *daemon, InvVm *vm, InvDomain *live, const InvDecision *decision, const char *cpu_argument,
-                        int id, GError **error)
+                        int id, const char *incoming, GError **error)
 {
     g_autoptr(InvGuestProcess) guest = g_new0(InvGuestProcess, 1);
     g_autofree char *log = inv_guest_process_log(daemon, live->name);
     g_auto(GStrv) argv = NULL;
     inv_autofd int listener = -1;
-    InvCommandContext context = { .emulator = decision->emulator, .machine = decision->machine, .cpu_argument = cpu_argument };
+    InvCommandContext context = {
+        .emulator = decision->emulator, .machine = decision->machine, .cpu_argument = cpu_argument, .incoming = incoming,
+    };
 
     guest->folder = inv_guest_process_folder(daemon, vm);
     guest->monitor = g_build_filename(guest->folder, "monitor.sock", NULL);

@@ -24,10 +24,11 @@ char *inv_guest_process_log(const InvDaemon *daemon, const char *name);
 /*
  * Spawns QEMU for @live with the settled @cpu_argument, stopped, and connects its monitor. When it
  * exits instead, the error carries the last lines that it wrote. The process is recorded in the
- * store before it exists, so that a daemon that dies now finds it again.
+ * store before it exists, so that a daemon that dies now finds it again. @incoming: NULL, or "defer"
+ * for a guest whose state a migration brings.
  */
 InvGuestProcess *inv_guest_process_spawn(InvDaemon *daemon, InvVm *vm, InvDomain *live, const InvDecision *decision,
-                                         const char *cpu_argument, int id, GError **error);
+                                         const char *cpu_argument, int id, const char *incoming, GError **error);
 
 /* Ends it and removes what it left, store entry included. */
 void inv_guest_process_abandon(InvDaemon *daemon, InvVm *vm, InvGuestProcess *guest);

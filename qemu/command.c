@@ -423,6 +423,8 @@ add_rest(InvCommandBuilder *builder)
     /* Whether a guest that powers off or reboots ends is the daemon's to say, when it has seen the event. */
     inv_command_add(builder, "-no-shutdown", NULL);
     inv_command_add(builder, "-boot", "strict=on");
+    if (builder->context->incoming)
+        inv_command_add(builder, "-incoming", builder->context->incoming);
     inv_command_add(builder, "-msg", "timestamp=on");
 }
 

@@ -15,6 +15,7 @@ typedef struct {
     const char *cpu_argument; /* settled; NULL: QEMU's default */
     int monitor_fd;           /* listening UNIX socket that QEMU inherits */
     const char *runtime_dir;  /* folder of this domain, for sockets QEMU makes */
+    const char *incoming;     /* NULL, or what -incoming says: "defer", until a migration's address is told over QMP */
 } InvCommandContext;
 
 /*

@@ -176,6 +176,31 @@ aliases_are_the_ids(void **state)
     assert_string_equal(text, before);
 }
 
+static void
+incoming_guest_differs_by_one_option(void **state)
+{
+    g_autofree char *path = data_path("q35-minimal", ".xml");
+    g_autofree char *args = data_path("q35-minimal", ".args");
+    g_autofree char *xml = NULL;
+    g_autofree char *expected = NULL;
+    InvMachine machine = { .max_cpus = 288 };
+    InvCommandContext context = {
+        .machine = &machine, .cpu_argument = "qemu64", .monitor_fd = 5, .runtime_dir = "/run/guest", .incoming = "defer",
+    };
+    char *option;
+
+    assert_true(g_file_get_contents(path, &xml, NULL, NULL));
+    assert_true(g_file_get_contents(args, &expected, NULL, NULL));
+    parse(xml);
+    machine.name = domain->os.machine;
+    argv = inv_command_build(domain, &context, &error);
+    text = format_arguments(argv);
+    option = strstr(text, "-incoming defer\n");
+    assert_non_null(option);
+    memmove(option, option + strlen("-incoming defer\n"), strlen(option) - strlen("-incoming defer\n") + 1);
+    assert_string_equal(text, expected);
+}
+
 typedef struct {
     const char *name;
     const char *os;   /* children of <os> */
@@ -396,6 +421,7 @@ main(void)
 {
     struct CMUnitTest tests[1 + G_N_ELEMENTS(build_cases) + G_N_ELEMENTS(host_cases) + G_N_ELEMENTS(start_cases)] = {
         cmocka_unit_test_teardown(aliases_are_the_ids, teardown),
+        cmocka_unit_test_teardown(incoming_guest_differs_by_one_option, teardown),
     };
     gsize n = 1;
 
