@@ -5,6 +5,7 @@
 #include "daemon/cpu_subject.h"
 #include "daemon/dispatch.h"
 #include "daemon/host.h"
+#include "daemon/job_stats.h"
 #include "daemon/prober.h"
 #include "qemu/probe_budget.h"
 #include "util/error.h"
@@ -163,6 +164,7 @@ inv_daemon_new(InvPaths *paths, InvConfig *config, GError **error)
     daemon->io = inv_io_thread_new();
     daemon->events = inv_events_new();
     daemon->registry = inv_registry_new();
+    inv_job_stats_announce(daemon);
     g_mutex_init(&daemon->tasks_lock);
     g_cond_init(&daemon->tasks_done);
     daemon->tasks = g_thread_pool_new(run_task, daemon, TASK_THREADS, FALSE, NULL);

@@ -9,7 +9,7 @@
 static const InvDispatchFamily *const remote_families[] = {
     &inv_dispatch_connect, &inv_dispatch_host,      &inv_dispatch_list,
     &inv_dispatch_info,    &inv_dispatch_lifecycle, &inv_dispatch_event,
-    &inv_dispatch_cpu,
+    &inv_dispatch_cpu,     &inv_dispatch_job,
 };
 
 static const InvDispatchFamily *const invar_families[] = { &inv_dispatch_invar, &inv_dispatch_baseline };

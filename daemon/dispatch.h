@@ -23,6 +23,7 @@ extern const InvDispatchFamily inv_dispatch_list;
 extern const InvDispatchFamily inv_dispatch_info;
 extern const InvDispatchFamily inv_dispatch_lifecycle;
 extern const InvDispatchFamily inv_dispatch_event;
+extern const InvDispatchFamily inv_dispatch_job;
 /* Of Invar's own program. */
 extern const InvDispatchFamily inv_dispatch_invar;
 extern const InvDispatchFamily inv_dispatch_baseline;

@@ -178,10 +178,11 @@ fill_domain(remote_nonnull_domain *wire, const InvEventDomain *domain)
     wire->id = domain->id;
 }
 
-typedef void (*SendFunc)(const Callback *callback, const InvEventDomain *domain, int event, int detail);
+typedef void (*SendFunc)(const Callback *callback, const InvEventDomain *domain, int event, int detail,
+                         const InvTypedParams *params);
 
 static void
-send_lifecycle(const Callback *callback, const InvEventDomain *domain, int event, int detail)
+send_lifecycle(const Callback *callback, const InvEventDomain *domain, int event, int detail, const InvTypedParams *params)
 {
     remote_domain_event_callback_lifecycle_msg message = { .callbackID = callback->callback_id };
 
@@ -197,7 +198,7 @@ send_lifecycle(const Callback *callback, const InvEventDomain *domain, int event
 }
 
 static void
-send_reboot(const Callback *callback, const InvEventDomain *domain, int event, int detail)
+send_reboot(const Callback *callback, const InvEventDomain *domain, int event, int detail, const InvTypedParams *params)
 {
     remote_domain_event_callback_reboot_msg message = { .callbackID = callback->callback_id };
 
@@ -211,7 +212,31 @@ send_reboot(const Callback *callback, const InvEventDomain *domain, int event, i
 }
 
 static void
-send_all(InvEvents *events, int event_id, const InvEventDomain *domain, int event, int detail, SendFunc send)
+send_iteration(const Callback *callback, const InvEventDomain *domain, int event, int detail, const InvTypedParams *params)
+{
+    remote_domain_event_callback_migration_iteration_msg message = { .callbackID = callback->callback_id, .iteration = event };
+
+    fill_domain(&message.dom, domain);
+    inv_rpc_client_send_event(callback->client, &inv_rpc_remote_program, REMOTE_PROC_DOMAIN_EVENT_CALLBACK_MIGRATION_ITERATION,
+                              (xdrproc_t)xdr_remote_domain_event_callback_migration_iteration_msg, &message);
+}
+
+static void
+send_job_completed(const Callback *callback, const InvEventDomain *domain, int event, int detail, const InvTypedParams *params)
+{
+    remote_domain_event_callback_job_completed_msg message = { .callbackID = callback->callback_id };
+
+    fill_domain(&message.dom, domain);
+    /* Only read: the message is encoded at once. */
+    message.params.params_val = (remote_typed_param *)(gpointer)params->data;
+    message.params.params_len = params->len;
+    inv_rpc_client_send_event(callback->client, &inv_rpc_remote_program, REMOTE_PROC_DOMAIN_EVENT_CALLBACK_JOB_COMPLETED,
+                              (xdrproc_t)xdr_remote_domain_event_callback_job_completed_msg, &message);
+}
+
+static void
+send_all(InvEvents *events, int event_id, const InvEventDomain *domain, int event, int detail, const InvTypedParams *params,
+         SendFunc send)
 {
     g_autoptr(GMutexLocker) lock = g_mutex_locker_new(&events->lock);
 
@@ -222,18 +247,30 @@ send_all(InvEvents *events, int event_id, const InvEventDomain *domain, int even
             continue;
         if (callback->has_uuid && memcmp(callback->uuid, domain->uuid, VIR_UUID_BUFLEN) != 0)
             continue;
-        send(callback, domain, event, detail);
+        send(callback, domain, event, detail, params);
     }
 }
 
 void
 inv_events_lifecycle(InvEvents *events, const InvEventDomain *domain, int event, int detail)
 {
-    send_all(events, VIR_DOMAIN_EVENT_ID_LIFECYCLE, domain, event, detail, send_lifecycle);
+    send_all(events, VIR_DOMAIN_EVENT_ID_LIFECYCLE, domain, event, detail, NULL, send_lifecycle);
 }
 
 void
 inv_events_reboot(InvEvents *events, const InvEventDomain *domain)
 {
-    send_all(events, VIR_DOMAIN_EVENT_ID_REBOOT, domain, 0, 0, send_reboot);
+    send_all(events, VIR_DOMAIN_EVENT_ID_REBOOT, domain, 0, 0, NULL, send_reboot);
+}
+
+void
+inv_events_iteration(InvEvents *events, const InvEventDomain *domain, int iteration)
+{
+    send_all(events, VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION, domain, iteration, 0, NULL, send_iteration);
+}
+
+void
+inv_events_job_completed(InvEvents *events, const InvEventDomain *domain, const InvTypedParams *params)
+{
+    send_all(events, VIR_DOMAIN_EVENT_ID_JOB_COMPLETED, domain, 0, 0, params, send_job_completed);
 }

@@ -3,6 +3,7 @@
 
 #include "qemu/emulator.h"
 #include "rpc/server.h"
+#include "rpc/typed_params.h"
 
 #include <glib.h>
 #include <libvirt/libvirt.h>
@@ -42,5 +43,9 @@ typedef struct {
 /* @event: virDomainEventType; @detail: its virDomainEvent…DetailType. */
 void inv_events_lifecycle(InvEvents *events, const InvEventDomain *domain, int event, int detail);
 void inv_events_reboot(InvEvents *events, const InvEventDomain *domain);
+/* A migration begins to send what the guest has changed for the @iteration-th time. */
+void inv_events_iteration(InvEvents *events, const InvEventDomain *domain, int iteration);
+/* @params: at most INV_TYPED_PARAMS_MAX, as the statistics of a job have them. */
+void inv_events_job_completed(InvEvents *events, const InvEventDomain *domain, const InvTypedParams *params);
 
 G_END_DECLS
