@@ -5,6 +5,7 @@ const InvCommandGroup inv_command_groups[] = {
     { "Domain Management", "domain", inv_domain_commands },
     { "Domain Definitions", "definition", inv_definition_commands },
     { "Domain Monitoring", "monitor", inv_monitor_commands },
+    { "Domain Jobs and Migration", "job", inv_job_commands },
     { "Domain Events", "events", inv_event_commands },
     { "Host and Hypervisor", "host", inv_host_commands },
     { "Fitness of this Host", "validate", inv_validate_commands },
