@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "util/error.h"
 
-#include <gio/gio.h>
-
 G_DEFINE_QUARK(invar-error-quark, inv_error)
 
 gboolean
@@ -37,9 +35,7 @@ inv_error_code(const GError *error)
         return VIR_ERR_OK;
     if (error->domain == INV_ERROR)
         return (virErrorNumber)error->code;
-    if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
-        return VIR_ERR_OPERATION_TIMEOUT;
-    if (error->domain == G_IO_ERROR || error->domain == G_FILE_ERROR || error->domain == G_SPAWN_ERROR)
+    if (error->domain == G_FILE_ERROR || error->domain == G_SPAWN_ERROR)
         return VIR_ERR_SYSTEM_ERROR;
     if (error->domain == G_KEY_FILE_ERROR)
         return VIR_ERR_CONF_SYNTAX;
