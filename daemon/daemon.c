@@ -6,6 +6,7 @@
 #include "daemon/dispatch.h"
 #include "daemon/host.h"
 #include "daemon/job_stats.h"
+#include "daemon/kept_answers.h"
 #include "daemon/prober.h"
 #include "qemu/probe_budget.h"
 #include "util/error.h"
@@ -180,6 +181,7 @@ inv_daemon_new(InvPaths *paths, InvConfig *config, GError **error)
     inv_emulators_set_news(daemon->emulators, tell_clients, daemon->events);
     daemon->prober = inv_prober_new(daemon);
     daemon->answers = inv_answer_cache_new(ANSWERS_BYTES);
+    daemon->kept = inv_kept_answers_new(daemon->cache, config);
     daemon->cpu_subjects = inv_cpu_subjects_new();
     if (!inv_adopt_load(daemon, error))
         return NULL;
@@ -252,6 +254,7 @@ inv_daemon_free(InvDaemon *daemon)
     inv_io_thread_call(daemon->io, release_guests, daemon);
     g_thread_pool_free(daemon->tasks, FALSE, TRUE);
     inv_answer_cache_free(daemon->answers);
+    inv_kept_answers_free(daemon->kept);
     inv_cpu_subjects_free(daemon->cpu_subjects);
     inv_emulators_free(daemon->emulators);
     inv_io_thread_free(daemon->io);

@@ -5,6 +5,7 @@
 #include "daemon/domain_capabilities.h"
 #include "daemon/emulator_choice.h"
 #include "daemon/host.h"
+#include "daemon/kept_answers.h"
 #include "rpc/frame.h"
 #include "util/error.h"
 
@@ -136,6 +137,36 @@ get_capabilities(InvRpcClient *client, gpointer args, gpointer ret, gpointer use
     return TRUE;
 }
 
+/* The question in one line, in which nothing that a client sent is mistaken for anything else. */
+static char *
+name_question(const remote_connect_get_domain_capabilities_args *wanted)
+{
+    const remote_string words[] = { wanted->emulatorbin, wanted->arch, wanted->machine, wanted->virttype };
+    g_autoptr(GString) text = g_string_new("domcapabilities");
+
+    for (gsize i = 0; i < G_N_ELEMENTS(words); i++) {
+        const char *word = inv_dispatch_optional(words[i]);
+        g_autofree char *escaped = word ? g_strescape(word, NULL) : NULL;
+
+        g_string_append_printf(text, word ? " \"%s\"" : " -", escaped);
+    }
+    return g_string_free(g_steal_pointer(&text), FALSE);
+}
+
+/* *@freshness: of before the answer. */
+static char *
+make_domain_capabilities(InvDaemon *daemon, const remote_connect_get_domain_capabilities_args *wanted, InvFreshness *freshness,
+                         GError **error)
+{
+    guint deadline = inv_daemon_probe_deadline(daemon);
+    const char *emulator = inv_dispatch_optional(wanted->emulatorbin), *arch = inv_dispatch_optional(wanted->arch);
+    const char *type = inv_dispatch_optional(wanted->virttype);
+
+    if (!inv_domain_capabilities_watch(daemon->emulators, emulator, arch, type, deadline, freshness, error))
+        return NULL;
+    return inv_domain_capabilities_format(daemon->emulators, emulator, arch, inv_dispatch_optional(wanted->machine), type, deadline, error);
+}
+
 static gboolean
 get_domain_capabilities(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
 {
@@ -145,19 +176,24 @@ get_domain_capabilities(InvRpcClient *client, gpointer args, gpointer ret, gpoin
     /* libvirt ≥ 10.10's VIR_CONNECT_GET_DOMAIN_CAPABILITIES_DISABLE_DEPRECATED_FEATURES is for s390x alone. */
     const unsigned int disable_deprecated = 1;
     guint generation = inv_emulators_generation(daemon->emulators);
-    g_autoptr(InvFreshness) freshness = inv_freshness_new();
+    gboolean kvm = g_strcmp0(inv_dispatch_optional(wanted->virttype), "qemu") != 0;
+    g_autoptr(InvFreshness) freshness = NULL;
+    g_autofree char *question = NULL;
 
     if (!inv_dispatch_check_flags(wanted->flags, disable_deprecated, "domain capabilities", error))
         return FALSE;
-    if (!inv_domain_capabilities_watch(daemon->emulators, inv_dispatch_optional(wanted->emulatorbin),
-                                       inv_dispatch_optional(wanted->arch), inv_dispatch_optional(wanted->virttype),
-                                       inv_daemon_probe_deadline(daemon), freshness, error))
-        return FALSE;
-    reply->capabilities = inv_domain_capabilities_format(daemon->emulators, inv_dispatch_optional(wanted->emulatorbin),
-                                                         inv_dispatch_optional(wanted->arch), inv_dispatch_optional(wanted->machine),
-                                                         inv_dispatch_optional(wanted->virttype), inv_daemon_probe_deadline(daemon), error);
-    if (!reply->capabilities)
-        return FALSE;
+    question = name_question(wanted);
+    reply->capabilities = inv_kept_answers_get(daemon->kept, question, kvm, &freshness);
+    if (!reply->capabilities) {
+        g_autofree char *state = inv_kept_answers_state(daemon->kept, kvm);
+
+        freshness = inv_freshness_new();
+        reply->capabilities = make_domain_capabilities(daemon, wanted, freshness, error);
+        if (!reply->capabilities)
+            return FALSE;
+        if (generation == inv_emulators_generation(daemon->emulators))
+            inv_kept_answers_put(daemon->kept, question, state, freshness, reply->capabilities);
+    }
     remember(daemon, generation, REMOTE_PROC_CONNECT_GET_DOMAIN_CAPABILITIES, args, reply, &freshness);
     return TRUE;
 }

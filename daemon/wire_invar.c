@@ -3,6 +3,7 @@
 
 #include "cpu_driver/layers.h"
 #include "daemon/emulator_choice.h"
+#include "daemon/kept_answers.h"
 #include "daemon/prober.h"
 #include "util/error.h"
 
@@ -172,6 +173,7 @@ inv_wire_list_emulators(InvDaemon *daemon, const char *path, unsigned int flags,
     if (flags & INVAR_EMULATORS_REFRESH) {
         for (guint i = 0; i < count; i++)
             inv_emulators_refresh(daemon->emulators, paths[i]);
+        inv_kept_answers_forget(daemon->kept);
     }
     if (!path && !at_once) {
         /* Several at once; each is asked for again below, from memory. */

@@ -36,4 +36,11 @@ void inv_freshness_watch_memory(InvFreshness *freshness);
 /* Is everything that is watched as it was? */
 gboolean inv_freshness_holds(const InvFreshness *freshness);
 
+/*
+ * All of it as text, lines of ASCII that each end with a newline, so that another process can ask the
+ * same later; and back: NULL when @text is none of inv_freshness_to_text(). Both owned by the caller.
+ */
+char *inv_freshness_to_text(const InvFreshness *freshness);
+InvFreshness *inv_freshness_from_text(const char *text);
+
 G_END_DECLS
