@@ -45,7 +45,7 @@ inv_decision_new(InvDaemon *daemon, const InvDomain *domain, GError **error)
         return NULL;
     }
     if (!inv_emulator_cpu_facts(decision->emulator, domain->virt_type, decision->machine->name,
-                                inv_cpu_needs_expansions(domain->cpu), deadline, &decision->facts, error))
+                                inv_cpu_needs_expansions(domain->cpu) ? INV_EXPANSIONS_ALL : INV_EXPANSIONS_HOST, deadline, &decision->facts, error))
         return NULL;
     decision->facts.default_check = daemon->config->default_check;
     decision->request = inv_cpu_resolve(&decision->facts, domain->cpu, error);

@@ -95,7 +95,7 @@ update_cpu(InvDaemon *daemon, InvVm *vm, InvDomain *domain, GError **error)
     }
     decision = inv_decision_new(daemon, domain, error);
     /* To name what differs from the model, the model's own features must be known. */
-    if (!decision || !inv_emulator_cpu_facts(decision->emulator, domain->virt_type, decision->machine->name, TRUE,
+    if (!decision || !inv_emulator_cpu_facts(decision->emulator, domain->virt_type, decision->machine->name, INV_EXPANSIONS_ALL,
                                              inv_daemon_probe_deadline(daemon), &decision->facts, error))
         return FALSE;
     updated = inv_cpu_update(&decision->facts, domain->cpu, record, error);

@@ -5,6 +5,7 @@
 
 #include "daemon/domain_capabilities.h"
 
+#include "cpu_driver/followed.h"
 #include "daemon/device_capabilities.h"
 #include "daemon/firmware.h"
 #include "daemon/guest_arch.h"
@@ -102,8 +103,15 @@ inv_domain_capabilities_watch(InvEmulators *emulators, const char *emulatorbin, 
     return TRUE;
 }
 
+/* What the document says of CPUs: elsewhere than on x86 host-model stands on what QEMU calls the host alone. */
+static InvExpansions
+needed_expansions(const Target *target)
+{
+    return inv_guest_arch_is_x86(inv_emulator_arch(target->emulator)) ? INV_EXPANSIONS_FOLLOWED : INV_EXPANSIONS_HOST;
+}
+
 static gboolean
-ask_cpu_facts(Target *target, gboolean expansions, gint64 end, GError **error)
+ask_cpu_facts(Target *target, InvExpansions expansions, gint64 end, GError **error)
 {
     return inv_emulator_cpu_facts(target->emulator, target->accelerator, target->machine->name, expansions, remaining_ms(end),
                                   &target->facts, error);
@@ -188,7 +196,8 @@ usable_word(const InvCpuModel *model)
 static void
 write_model(InvXmlOut *out, const InvCpuFacts *facts, const InvCpuModel *model, gboolean blockers)
 {
-    const char *vendor = inv_cpu_model_vendor(facts->table, model);
+    const char *id = inv_cpu_vendor_of_model(facts->table, facts->models, facts->accelerator, model);
+    const char *vendor = id ? inv_cpu_vendor_from_id(id) : NULL;
 
     inv_xml_out_open(out, "model");
     inv_xml_out_attribute(out, "usable", usable_word(model));
@@ -259,7 +268,7 @@ inv_domain_capabilities_format_full(InvEmulators *emulators, const char *emulato
 
     if (!target_find(&target, emulators, emulatorbin, arch, machine, virttype, end, error))
         return NULL;
-    if (!ask_cpu_facts(&target, TRUE, end, &cpu_error)) {
+    if (!ask_cpu_facts(&target, needed_expansions(&target), end, &cpu_error)) {
         /* Boards that QEMU does not even start without a kernel image are asked about too: there it is silent on CPUs. */
         if (inv_guest_arch_is_x86(inv_emulator_arch(target.emulator)) || inv_error_code(cpu_error) == VIR_ERR_OPERATION_TIMEOUT) {
             g_propagate_error(error, g_steal_pointer(&cpu_error));
@@ -302,7 +311,7 @@ inv_cpu_model_names(InvEmulators *emulators, const char *arch, guint deadline_ms
     g_auto(Target) target = { NULL };
     char **names;
 
-    if (!target_find(&target, emulators, NULL, arch, NULL, NULL, end, error) || !ask_cpu_facts(&target, FALSE, end, error))
+    if (!target_find(&target, emulators, NULL, arch, NULL, NULL, end, error) || !ask_cpu_facts(&target, INV_EXPANSIONS_HOST, end, error))
         return NULL;
     models = custom_models(target.facts.table);
     names = g_new0(char *, models->len + 1);

@@ -38,6 +38,6 @@ inv_emulator_choose(InvDaemon *daemon, const char *path, const char *arch, const
     if (!inv_emulator_check_accelerator(choice->emulator, choice->type, error))
         return FALSE;
     choice->machine = inv_emulator_usual_machine(choice->emulator, machine, error);
-    return choice->machine && inv_emulator_cpu_facts(choice->emulator, choice->type, choice->machine->name, expansions,
+    return choice->machine && inv_emulator_cpu_facts(choice->emulator, choice->type, choice->machine->name, expansions ? INV_EXPANSIONS_ALL : INV_EXPANSIONS_HOST,
                                                      deadline, &choice->facts, error);
 }

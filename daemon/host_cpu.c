@@ -44,26 +44,6 @@ inv_cpu_model_client_name(const InvCpuTable *table, const char *model)
     return model;
 }
 
-static const InvCpuExpansion *
-expansion_of(const InvCpuTable *table, const InvCpuModel *model)
-{
-    const InvCpuModel *real;
-
-    if (model->expansion)
-        return model->expansion;
-    real = inv_cpu_table_resolve_alias(table, model);
-    return real ? real->expansion : NULL;
-}
-
-const char *
-inv_cpu_model_vendor(const InvCpuTable *table, const InvCpuModel *model)
-{
-    const InvCpuExpansion *expansion = expansion_of(table, model);
-    const char *vendor = expansion ? inv_json_get_string(expansion->others, "vendor") : NULL;
-
-    return vendor ? inv_cpu_vendor_from_id(vendor) : NULL;
-}
-
 static gboolean
 takes_away(const InvCpu *cpu)
 {

@@ -43,7 +43,4 @@ gboolean inv_cpu_model_is_generic(const char *name);
 /* The name by which clients know a QEMU model on this machine type: an alias of it that has no version, else itself. Borrowed. */
 const char *inv_cpu_model_client_name(const InvCpuTable *table, const char *model);
 
-/* What a model's expansion, or that of what it is an alias of, says of the vendor: "Intel"; or NULL. Borrowed. */
-const char *inv_cpu_model_vendor(const InvCpuTable *table, const InvCpuModel *model);
-
 G_END_DECLS

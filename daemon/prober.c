@@ -81,16 +81,17 @@ ask_platform(InvDaemon *daemon, const InvVmPlatform *platform)
     guint deadline = inv_daemon_probe_deadline(daemon);
     const char *arch = platform->arch ? platform->arch : platform->emulator ? NULL : daemon->host_arch;
     g_autoptr(InvEmulator) emulator = inv_emulators_get(daemon->emulators, platform->emulator, arch, deadline, NULL);
+    const InvExpansions expansions = platform->expansions ? INV_EXPANSIONS_ALL : INV_EXPANSIONS_HOST;
     const InvMachine *machine;
     InvCpuFacts facts;
 
     if (!emulator || !inv_emulator_check_accelerator(emulator, platform->virt_type, NULL))
         return;
     machine = inv_emulator_find_machine(emulator, platform->machine, NULL);
-    if (!machine || inv_emulator_has_cpu_facts(emulator, platform->virt_type, machine->name, platform->expansions))
+    if (!machine || inv_emulator_has_cpu_facts(emulator, platform->virt_type, machine->name, expansions))
         return;
     if (inv_probe_budget_wait_idle())
-        inv_emulator_cpu_facts(emulator, platform->virt_type, machine->name, platform->expansions, deadline, &facts, NULL);
+        inv_emulator_cpu_facts(emulator, platform->virt_type, machine->name, expansions, deadline, &facts, NULL);
 }
 
 static void

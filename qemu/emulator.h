@@ -54,8 +54,15 @@ void inv_emulators_tell(InvEmulators *emulators, const InvEmulatorChange *change
 InvEmulatorState inv_emulators_peek(InvEmulators *emulators, const char *path, InvEmulator **emulator, GError **error);
 /* Whether it is known, in memory or in the cache, or failed and would not be asked again: then nothing is to be done. */
 gboolean inv_emulators_is_warm(InvEmulators *emulators, const char *path);
+/* Of which models QEMU is asked what they consist of: each takes it a millisecond. */
+typedef enum {
+    INV_EXPANSIONS_HOST,     /* of what stands for the host: for models that are asked for by name */
+    INV_EXPANSIONS_FOLLOWED, /* and of those that one of is mode='host-model' (cpu_driver/followed.h): for documents */
+    INV_EXPANSIONS_ALL,      /* of every model: for comparisons, and <cpu>s that inv_cpu_needs_expansions() is about */
+} InvExpansions;
+
 /* Whether a table is in the cache, so that inv_emulator_cpu_facts() starts no QEMU. @machine is canonical. */
-gboolean inv_emulator_has_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, gboolean expansions);
+gboolean inv_emulator_has_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, InvExpansions expansions);
 
 /* The paths of all qemu-system-* binaries found, and of those set, sorted; owned by the caller. Probes nothing. */
 char **inv_emulators_list(InvEmulators *emulators);
@@ -136,12 +143,12 @@ const InvMachine *inv_emulator_usual_machine(const InvEmulator *emulator, const 
 gboolean inv_emulator_has_device(const InvEmulator *emulator, const char *type);
 
 /*
- * Facts for decisions about one accelerator and machine (canonical). @expansions: with the full
- * expansion of every model (host-model, fleet), else definitions and the host's expansion only.
+ * Facts for decisions about one accelerator and machine (canonical): always with the definition of
+ * every model, and with as many expansions as are asked for, or more.
  * Whatever the facts point to is owned by the emulator's caches and lives as long as @emulator and
  * the InvEmulators that it is from. `default_check` is the caller's to set.
  */
-gboolean inv_emulator_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, gboolean expansions,
+gboolean inv_emulator_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, InvExpansions expansions,
                                 guint deadline_ms, InvCpuFacts *facts, GError **error);
 
 /*

@@ -2,6 +2,7 @@
 /* What an emulator can give as a CPU: one QEMU process per machine type and accelerator, or per dry run. */
 #include "qemu/emulator_private.h"
 
+#include "cpu_driver/followed.h"
 #include "qemu/kvm_cpu.h"
 #include "qemu/probe_process.h"
 #include "util/error.h"
@@ -55,7 +56,7 @@ typedef struct {
     const InvCpuMap *map;
     InvVirtType accelerator;
     const char *machine;
-    gboolean expansions;
+    InvExpansions expansions;
     const char *cpu_argument; /* dry runs only; may be NULL */
     const char *subject;
     const char *key;
@@ -108,34 +109,90 @@ take_expansion(const Question *question, InvCpuTable *table, const char *model, 
     inv_cpu_table_set_expansion(table, model, expansion);
 }
 
-/* Expansions that this QEMU does not give are absent from the table; only a lost connection is an error. */
+/* Expansions that this QEMU does not give are absent from the table; only a lost connection is an error. @models: of their names. */
 static gboolean
-expand(const Question *question, InvQmp *qmp, InvCpuTable *table, gint64 end, GError **error)
+expand(const Question *question, InvQmp *qmp, InvCpuTable *table, const GPtrArray *models, gint64 end, GError **error)
 {
-    g_autoptr(GPtrArray) models = g_ptr_array_new();
     g_autoptr(GPtrArray) arguments = g_ptr_array_new_with_free_func((GDestroyNotify)inv_json_free);
-    g_autofree InvQmpCommand *commands = NULL;
-    g_autofree InvJson **replies = NULL;
+    guint n = MIN(models->len, MAX_EXPANSIONS);
+    g_autofree InvQmpCommand *commands = g_new0(InvQmpCommand, n + 1);
+    g_autofree InvJson **replies = g_new0(InvJson *, n + 1);
     gboolean ok;
 
-    for (guint i = 0; i < inv_cpu_table_size(table) && models->len < MAX_EXPANSIONS; i++) {
-        const InvCpuModel *model = inv_cpu_table_at(table, i);
-
-        if (question->expansions || strcmp(model->name, host_model_name(question->accelerator)) == 0)
-            g_ptr_array_add(models, model->name);
-    }
-    commands = g_new0(InvQmpCommand, models->len + 1);
-    replies = g_new0(InvJson *, models->len + 1);
-    for (guint i = 0; i < models->len; i++) {
+    for (guint i = 0; i < n; i++) {
         g_ptr_array_add(arguments, expansion_arguments(g_ptr_array_index(models, i)));
         commands[i] = (InvQmpCommand){ "query-cpu-model-expansion", g_ptr_array_index(arguments, i) };
     }
-    ok = inv_qmp_call_many(qmp, commands, models->len, inv_deadline_left(end), replies, NULL, error);
-    for (guint i = 0; i < models->len; i++) {
+    ok = n == 0 || inv_qmp_call_many(qmp, commands, n, inv_deadline_left(end), replies, NULL, error);
+    for (guint i = 0; i < n; i++) {
         take_expansion(question, table, g_ptr_array_index(models, i), replies[i]);
         inv_json_free(replies[i]);
     }
     return ok;
+}
+
+static const char *
+host_vendor(const Question *question, const InvCpuTable *table)
+{
+    const InvCpuModel *host = inv_cpu_table_find(table, host_model_name(question->accelerator));
+
+    return host && host->expansion ? inv_json_get_string(host->expansion->others, "vendor") : NULL;
+}
+
+/* The host's own is there. Class by class, as long as host-model could not stand on a model of one. */
+static gboolean
+expand_followed(const Question *question, InvQmp *qmp, InvCpuTable *table, gint64 end, GError **error)
+{
+    const InvCpuModels *known = inv_emulators_models(question->emulator->emulators, question->emulator->arch);
+    const char *vendor = host_vendor(question, table);
+    g_autoptr(GPtrArray) names = inv_cpu_strange_names(table, known);
+
+    for (guint rank = 0; rank < INV_CPU_CLASSES; rank++) {
+        g_autoptr(GPtrArray) followed = inv_cpu_followed_names(table, known, vendor, rank);
+
+        for (guint i = 0; i < followed->len; i++) {
+            if (!g_ptr_array_find(names, g_ptr_array_index(followed, i), NULL))
+                g_ptr_array_add(names, g_ptr_array_index(followed, i));
+        }
+        /* In one go with the first class that has any. */
+        if (!followed->len)
+            continue;
+        if (!expand(question, qmp, table, names, end, error))
+            return FALSE;
+        g_ptr_array_set_size(names, 0);
+        if (inv_cpu_followed_suffices(table, known, question->accelerator, vendor, rank))
+            return TRUE;
+    }
+    return expand(question, qmp, table, names, end, error);
+}
+
+static gboolean
+expand_all(const Question *question, InvQmp *qmp, InvCpuTable *table, gint64 end, GError **error)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+
+    for (guint i = 0; i < inv_cpu_table_size(table); i++) {
+        const InvCpuModel *model = inv_cpu_table_at(table, i);
+
+        if (!model->expansion)
+            g_ptr_array_add(names, model->name);
+    }
+    return expand(question, qmp, table, names, end, error);
+}
+
+/* Beyond the host's own. */
+static gboolean
+expand_more(const Question *question, InvQmp *qmp, InvCpuTable *table, gint64 end, GError **error)
+{
+    switch (question->expansions) {
+    case INV_EXPANSIONS_HOST:
+        return TRUE;
+    case INV_EXPANSIONS_FOLLOWED:
+        return expand_followed(question, qmp, table, end, error);
+    case INV_EXPANSIONS_ALL:
+        return expand_all(question, qmp, table, end, error);
+    }
+    return TRUE;
 }
 
 /*
@@ -163,20 +220,6 @@ definitions_of_types(const InvJson *types)
     return definitions;
 }
 
-/* riscv64 and others have no query-cpu-definitions in older QEMUs. */
-static gboolean
-define(const Question *question, InvCpuTable *table, const InvJson *definitions, const GError *refused, const InvJson *types,
-       GError **error)
-{
-    g_autoptr(InvJson) named = NULL;
-
-    if (!definitions && refused && refused->code != VIR_ERR_OPERATION_UNSUPPORTED)
-        return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", refused->message);
-    if (!definitions)
-        named = definitions_of_types(types);
-    return inv_cpu_table_set_definitions(table, question->map, definitions ? definitions : named, error);
-}
-
 static InvJson *
 cpu_types_arguments(void)
 {
@@ -187,24 +230,63 @@ cpu_types_arguments(void)
     return arguments;
 }
 
+/* riscv64 and others have no query-cpu-definitions in older QEMUs. The types are asked for there alone: QEMU loads all its modules for them. */
+static gboolean
+define(const Question *question, InvQmp *qmp, InvCpuTable *table, const InvJson *definitions, const GError *refused, gint64 end,
+       GError **error)
+{
+    g_autoptr(InvJson) arguments = NULL;
+    g_autoptr(InvJson) named = NULL;
+    GError *no_types = NULL;
+    InvJson *types = NULL;
+
+    if (definitions)
+        return inv_cpu_table_set_definitions(table, question->map, definitions, error);
+    if (refused && refused->code != VIR_ERR_OPERATION_UNSUPPORTED)
+        return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "%s", refused->message);
+    arguments = cpu_types_arguments();
+    if (!inv_qmp_call_many(qmp, &(InvQmpCommand){ "qom-list-types", arguments }, 1, inv_deadline_left(end), &types, &no_types, error))
+        return FALSE;
+    g_clear_error(&no_types);
+    named = definitions_of_types(types);
+    inv_json_free(types);
+    return inv_cpu_table_set_definitions(table, question->map, named, error);
+}
+
+enum { ASK_DEFINITIONS, ASK_MACHINES, ASK_HOST, N_ASKED };
+
+static gboolean
+fill_table(const Question *question, InvQmp *qmp, InvCpuTable *table, InvJson *const *replies, GError *const *refused, gint64 end,
+           GError **error)
+{
+    if (!define(question, qmp, table, replies[ASK_DEFINITIONS], refused[ASK_DEFINITIONS], end, error))
+        return FALSE;
+    take_expansion(question, table, host_model_name(question->accelerator), replies[ASK_HOST]);
+    return expand_more(question, qmp, table, end, error);
+}
+
 /* What is cached of a machine: its table and its default CPU's type. */
 static InvJson *
 ask_machine(const Question *question, InvQmp *qmp, gint64 end, GError **error)
 {
-    g_autoptr(InvJson) types = cpu_types_arguments();
-    const InvQmpCommand commands[] = { { "query-cpu-definitions", NULL }, { "query-machines", NULL }, { "qom-list-types", types } };
+    g_autoptr(InvJson) host = expansion_arguments(host_model_name(question->accelerator));
+    const InvQmpCommand commands[N_ASKED] = {
+        [ASK_DEFINITIONS] = { "query-cpu-definitions", NULL },
+        [ASK_MACHINES] = { "query-machines", NULL },
+        [ASK_HOST] = { "query-cpu-model-expansion", host },
+    };
     g_autoptr(InvCpuTable) table = inv_cpu_table_new(question->emulator->arch, question->machine, question->emulator->emulators->names);
-    InvJson *replies[G_N_ELEMENTS(commands)] = { NULL };
-    GError *refused[G_N_ELEMENTS(commands)] = { NULL };
+    InvJson *replies[N_ASKED] = { NULL };
+    GError *refused[N_ASKED] = { NULL };
     InvJson *json = NULL;
 
-    if (inv_qmp_call_many(qmp, commands, G_N_ELEMENTS(commands), inv_deadline_left(end), replies, refused, error) &&
-        define(question, table, replies[0], refused[0], replies[2], error) && expand(question, qmp, table, end, error)) {
+    if (inv_qmp_call_many(qmp, commands, N_ASKED, inv_deadline_left(end), replies, refused, error) &&
+        fill_table(question, qmp, table, replies, refused, end, error)) {
         json = inv_json_new_object();
         inv_json_object_set(json, "table", inv_cpu_table_to_json(table));
-        inv_json_object_set_string(json, "default-type", default_type(replies[1], question->machine));
+        inv_json_object_set_string(json, "default-type", default_type(replies[ASK_MACHINES], question->machine));
     }
-    for (guint i = 0; i < G_N_ELEMENTS(commands); i++) {
+    for (guint i = 0; i < N_ASKED; i++) {
         inv_json_free(replies[i]);
         g_clear_error(&refused[i]);
     }
@@ -265,9 +347,13 @@ facts_from_json(const Question *question, const InvJson *json, GError **error)
 }
 
 static char *
-facts_subject(InvVirtType accelerator, const char *machine, gboolean expansions)
+facts_subject(InvVirtType accelerator, const char *machine, InvExpansions expansions)
 {
-    return g_strdup_printf("%s %s %s", inv_accelerator_name(accelerator), machine, expansions ? "expansions" : "definitions");
+    static const char *const words[] = {
+        [INV_EXPANSIONS_HOST] = "definitions", [INV_EXPANSIONS_FOLLOWED] = "followed", [INV_EXPANSIONS_ALL] = "expansions"
+    };
+
+    return g_strdup_printf("%s %s %s", inv_accelerator_name(accelerator), machine, words[expansions]);
 }
 
 static gboolean
@@ -279,27 +365,31 @@ has_facts(const InvEmulator *emulator, const char *subject, const char *key)
 }
 
 gboolean
-inv_emulator_has_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, gboolean expansions)
+inv_emulator_has_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, InvExpansions expansions)
 {
     g_autofree char *key = inv_emulator_key(emulator, accelerator);
-    g_autofree char *exact = facts_subject(accelerator, machine, expansions);
-    g_autofree char *larger = facts_subject(accelerator, machine, TRUE);
 
-    return has_facts(emulator, exact, key) || has_facts(emulator, larger, key);
+    for (guint more = expansions; more <= INV_EXPANSIONS_ALL; more++) {
+        g_autofree char *subject = facts_subject(accelerator, machine, (InvExpansions)more);
+
+        if (has_facts(emulator, subject, key))
+            return TRUE;
+    }
+    return FALSE;
 }
 
-/* The answers with all expansions serve who asks for the definitions only. */
+/* The answers with more expansions serve who asks for fewer. */
 static InvJson *
 cached_machine(const Question *question)
 {
-    InvJson *json = inv_emulator_cached(question->emulator, question->subject, question->key);
+    for (guint more = question->expansions; more <= INV_EXPANSIONS_ALL; more++) {
+        g_autofree char *subject = facts_subject(question->accelerator, question->machine, (InvExpansions)more);
+        InvJson *json = inv_emulator_cached(question->emulator, subject, question->key);
 
-    if (!json && !question->expansions) {
-        g_autofree char *larger = facts_subject(question->accelerator, question->machine, TRUE);
-
-        json = inv_emulator_cached(question->emulator, larger, question->key);
+        if (json)
+            return json;
     }
-    return json;
+    return NULL;
 }
 
 static InvMachineFacts *
@@ -361,7 +451,7 @@ prepare(Question *question, GError **error)
 }
 
 gboolean
-inv_emulator_probed_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, gboolean expansions,
+inv_emulator_probed_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, InvExpansions expansions,
                               guint deadline_ms, InvCpuFacts *facts, GError **error)
 {
     Question question = { .emulator = emulator, .accelerator = accelerator, .machine = machine, .expansions = expansions };
@@ -402,7 +492,7 @@ inv_emulator_probed_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, co
 }
 
 gboolean
-inv_emulator_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, gboolean expansions, guint deadline_ms,
+inv_emulator_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, InvExpansions expansions, guint deadline_ms,
                        InvCpuFacts *facts, GError **error)
 {
     return inv_emulator_check_accelerator(emulator, accelerator, error) &&

@@ -91,7 +91,7 @@ InvJson *inv_emulator_cached(InvEmulator *emulator, const char *what, const char
 void inv_emulator_cache(InvEmulator *emulator, const char *what, const char *key, const InvJson *json);
 
 /* As inv_emulator_cpu_facts() without a look at whether KVM works here. */
-gboolean inv_emulator_probed_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, gboolean expansions,
+gboolean inv_emulator_probed_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, InvExpansions expansions,
                                        guint deadline_ms, InvCpuFacts *facts, GError **error);
 
 /* The part of a QOM type's name that is the CPU model: "Nehalem-v1-x86_64-cpu" → "Nehalem-v1". Owned by the caller. */

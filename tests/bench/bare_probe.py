@@ -58,13 +58,13 @@ def emulators():
 
 
 def one(path):
-    """One emulator and what its capabilities on q35 depend on."""
+    """One emulator and what its capabilities on q35 depend on, but for the models that host-model may stand on."""
     begin = time.monotonic()
     basic(path)
     model = {"type": "full", "model": {"name": "max"}}
     converse(path, ["-machine", "q35", "-accel", "tcg"],
              (("qmp_capabilities", None), ("query-cpu-definitions", None), ("query-machines", None),
-              ("qom-list-types", {"implements": "cpu", "abstract": False}), ("query-cpu-model-expansion", model)))
+              ("query-cpu-model-expansion", model)))
     return time.monotonic() - begin
 
 

@@ -199,7 +199,7 @@ inv_emulator_has_device(const InvEmulator *emulator, const char *type)
 }
 
 gboolean
-inv_emulator_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, gboolean wanted, guint deadline_ms,
+inv_emulator_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, InvExpansions wanted, guint deadline_ms,
                        InvCpuFacts *facts, GError **facts_error)
 {
     *facts = (InvCpuFacts){

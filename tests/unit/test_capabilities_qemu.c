@@ -183,7 +183,7 @@ models_of_qemu(InvEmulator *emulator, const char *machine, gboolean usable)
     GString *joined = g_string_new(NULL);
     InvCpuFacts facts;
 
-    assert_true(inv_emulator_cpu_facts(emulator, INV_VIRT_QEMU, canonical->name, TRUE, DEADLINE_MS, &facts, NULL));
+    assert_true(inv_emulator_cpu_facts(emulator, INV_VIRT_QEMU, canonical->name, INV_EXPANSIONS_ALL, DEADLINE_MS, &facts, NULL));
     for (guint i = 0; i < inv_cpu_table_size(facts.table); i++) {
         const InvCpuModel *model = inv_cpu_table_at(facts.table, i);
 

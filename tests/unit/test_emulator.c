@@ -267,7 +267,7 @@ recorded_sessions_give_facts(void **state)
     path = emulator_fixture_fake(fixture, row->binary, config);
     emulator = inv_emulators_get(fixture->emulators, path, row->arch, DEADLINE_MS, &error);
     assert_null(error);
-    assert_true(inv_emulator_probed_cpu_facts(emulator, row->accelerator, row->machine, TRUE, DEADLINE_MS, &facts, &error));
+    assert_true(inv_emulator_probed_cpu_facts(emulator, row->accelerator, row->machine, INV_EXPANSIONS_ALL, DEADLINE_MS, &facts, &error));
     assert_true(inv_cpu_table_size(facts.table) >= row->models);
     model = inv_cpu_table_find(facts.table, row->a_model);
     assert_non_null(model);
@@ -296,7 +296,7 @@ real_qemu_tells_all_models(void **state)
     assert_null(error);
     assert_true(inv_emulator_has_tcg(emulator));
     assert_true(inv_emulator_has_device(emulator, "virtio-blk-pci"));
-    assert_true(inv_emulator_cpu_facts(emulator, INV_VIRT_QEMU, "q35", TRUE, DEADLINE_MS, &facts, &error));
+    assert_true(inv_emulator_cpu_facts(emulator, INV_VIRT_QEMU, "q35", INV_EXPANSIONS_ALL, DEADLINE_MS, &facts, &error));
     assert_int_equal(emulator_fixture_count(log_path), 2);
 
     assert_true(g_str_has_prefix(facts.machine, "pc-q35-"));
@@ -316,8 +316,8 @@ real_qemu_tells_all_models(void **state)
 #endif
 
     /* The smaller question is answered by the larger answer; the same question by the same answer. */
-    assert_true(inv_emulator_cpu_facts(emulator, INV_VIRT_QEMU, facts.machine, FALSE, DEADLINE_MS, &again, &error));
-    assert_true(inv_emulator_cpu_facts(emulator, INV_VIRT_QEMU, facts.machine, TRUE, DEADLINE_MS, &again, &error));
+    assert_true(inv_emulator_cpu_facts(emulator, INV_VIRT_QEMU, facts.machine, INV_EXPANSIONS_HOST, DEADLINE_MS, &again, &error));
+    assert_true(inv_emulator_cpu_facts(emulator, INV_VIRT_QEMU, facts.machine, INV_EXPANSIONS_ALL, DEADLINE_MS, &again, &error));
     assert_ptr_equal(again.table, facts.table);
     assert_int_equal(emulator_fixture_count(log_path), 2);
 }
@@ -332,7 +332,7 @@ cache_spares_the_process(void **state)
         skip();
     path = emulator_fixture_counted(fixture, "qemu-system-x86_64", REAL_QEMU, &log_path);
     emulator = inv_emulators_get(fixture->emulators, path, NULL, DEADLINE_MS, &error);
-    assert_true(inv_emulator_cpu_facts(emulator, INV_VIRT_QEMU, NULL, FALSE, DEADLINE_MS, &facts, &error));
+    assert_true(inv_emulator_cpu_facts(emulator, INV_VIRT_QEMU, NULL, INV_EXPANSIONS_HOST, DEADLINE_MS, &facts, &error));
     assert_true(inv_emulator_dry_run(emulator, INV_VIRT_QEMU, NULL, "qemu64,avx=on", DEADLINE_MS, &list, &error));
     assert_int_equal(emulator_fixture_count(log_path), 3);
     g_clear_pointer(&emulator, inv_emulator_unref);
@@ -340,7 +340,7 @@ cache_spares_the_process(void **state)
 
     second = inv_emulators_new(fixture->io, fixture->cache, NULL, fixture->folder);
     emulator = inv_emulators_get(second, path, NULL, DEADLINE_MS, &error);
-    assert_true(inv_emulator_cpu_facts(emulator, INV_VIRT_QEMU, NULL, FALSE, DEADLINE_MS, &facts, &error));
+    assert_true(inv_emulator_cpu_facts(emulator, INV_VIRT_QEMU, NULL, INV_EXPANSIONS_HOST, DEADLINE_MS, &facts, &error));
     assert_true(inv_emulator_dry_run(emulator, INV_VIRT_QEMU, NULL, "qemu64,avx=on", DEADLINE_MS, &list, &error));
     assert_int_equal(emulator_fixture_count(log_path), 3);
     g_clear_pointer(&emulator, inv_emulator_unref);
@@ -365,7 +365,7 @@ dry_run_agrees_with_the_definitions(void **state)
     emulator = inv_emulators_get(fixture->emulators, REAL_QEMU, NULL, DEADLINE_MS, &error);
     if (!inv_emulator_find_machine(emulator, MACHINE, NULL))
         skip();
-    assert_true(inv_emulator_cpu_facts(emulator, INV_VIRT_QEMU, MACHINE, FALSE, DEADLINE_MS, &facts, &error));
+    assert_true(inv_emulator_cpu_facts(emulator, INV_VIRT_QEMU, MACHINE, INV_EXPANSIONS_HOST, DEADLINE_MS, &facts, &error));
     assert_true(inv_emulator_dry_run(emulator, INV_VIRT_QEMU, MACHINE, "Skylake-Client-v1", DEADLINE_MS, &list, &error));
     told = g_strjoinv(" ", inv_cpu_table_find(facts.table, "Skylake-Client-v1")->unavailable);
     found = g_strjoinv(" ", list);
@@ -411,7 +411,7 @@ kvm_that_does_not_work_is_told(void **state)
     if (!have_real_qemu() || inv_kvm_state(&log_path) == INV_KVM_WORKS)
         skip();
     emulator = inv_emulators_get(fixture->emulators, REAL_QEMU, NULL, DEADLINE_MS, &error);
-    assert_false(inv_emulator_cpu_facts(emulator, INV_VIRT_KVM, "q35", FALSE, DEADLINE_MS, &facts, &error));
+    assert_false(inv_emulator_cpu_facts(emulator, INV_VIRT_KVM, "q35", INV_EXPANSIONS_HOST, DEADLINE_MS, &facts, &error));
     assert_non_null(strstr(error->message, log_path));
     assert_int_equal(inv_error_code(error), VIR_ERR_CONFIG_UNSUPPORTED);
 }

@@ -94,7 +94,7 @@ setup(void **state)
                              recording);
     path = emulator_fixture_fake(fixture, session->binary, config);
     emulator = inv_emulators_get(fixture->emulators, path, session->arch, DEADLINE_MS, &error);
-    if (emulator && inv_emulator_probed_cpu_facts(emulator, session->accelerator, session->machine, TRUE, DEADLINE_MS, &facts, &error))
+    if (emulator && inv_emulator_probed_cpu_facts(emulator, session->accelerator, session->machine, INV_EXPANSIONS_ALL, DEADLINE_MS, &facts, &error))
         process = inv_probe_process_start(fixture->io, path, arguments, inv_deadline_end(DEADLINE_MS), &error);
     if (error)
         print_error("%s\n", error->message);
