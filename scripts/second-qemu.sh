@@ -48,13 +48,14 @@ binary=$folder/root/usr/bin/qemu-system-x86_64
 patchelf --set-interpreter "$folder/root/usr/lib64/ld-linux-x86-64.so.2" \
     --force-rpath --set-rpath "$folder/root/usr/lib/x86_64-linux-gnu" "$binary"
 # QEMU aborts on modules of another build, and looks for them where the host's own QEMU has its modules: that name goes,
-# and the environment gives the right one.
+# and the environment gives the right one. Firmware it looks for where the host's is: that of another release hangs on its
+# AHCI controller.
 LC_ALL=C sed -i 's#/usr/lib/x86_64-linux-gnu/qemu\x00#/usr/lib/x86_64-linux-gnu/none\x00#' "$binary"
 cat >"$folder/qemu-system-x86_64" <<END
 #!/bin/sh
 QEMU_MODULE_DIR='$folder/root/usr/lib/x86_64-linux-gnu/qemu'
 export QEMU_MODULE_DIR
-exec '$binary' "\$@"
+exec '$binary' -L '$folder/root/usr/share/seabios' -L '$folder/root/usr/share/qemu' "\$@"
 END
 chmod 0755 "$folder/qemu-system-x86_64"
 "$folder/qemu-system-x86_64" --version | head -n 1
