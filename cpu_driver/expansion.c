@@ -26,6 +26,7 @@ static const struct {
     { "fill-mtrr-mask", "form of a value in the migration stream" },
     { "full-cpuid-auto-level", "where level comes from; the number is recorded itself" },
     { "kvm-no-smi-migration", "content of the migration stream" },
+    { "legacy-multi-node", "a leaf as older machine types have it; QEMU before 9.0 has no property for that and no other leaf" },
 };
 
 /* Numbers and links of one vCPU's place in the machine, the same for no two vCPUs. */

@@ -9,11 +9,13 @@
 /* Of the text under the fingerprint: another form of that text needs another number. */
 #define FINGERPRINT_FORM "invar-cpu-record 1"
 #define RECORD_VERSION 1
+#define WORD_BREAKS " \t\n;"
 
 /* What is recorded of the properties that are no booleans: our field, QEMU's name. */
 static const struct {
     const char *qemu;
     gsize offset;
+    gboolean later; /* not in the first records */
 } numbers[] = {
     { "family", G_STRUCT_OFFSET(InvCpuRecord, family) },
     { "model", G_STRUCT_OFFSET(InvCpuRecord, model_number) },
@@ -22,6 +24,7 @@ static const struct {
     { "xlevel", G_STRUCT_OFFSET(InvCpuRecord, xlevel) },
     { "xlevel2", G_STRUCT_OFFSET(InvCpuRecord, xlevel2) },
     { "phys-bits", G_STRUCT_OFFSET(InvCpuRecord, phys_bits) },
+    { "level-func7", G_STRUCT_OFFSET(InvCpuRecord, level_func7), .later = TRUE },
 };
 
 static gint64
@@ -53,6 +56,7 @@ inv_cpu_record_free(InvCpuRecord *record)
     g_free(record->machine);
     g_free(record->model);
     g_free(record->vendor);
+    g_free(record->brand);
     g_strfreev(record->on);
     g_strfreev(record->off);
     g_free(record->words);
@@ -75,6 +79,7 @@ inv_cpu_record_copy(const InvCpuRecord *record)
     copy->machine = g_strdup(record->machine);
     copy->model = g_strdup(record->model);
     copy->vendor = g_strdup(record->vendor);
+    copy->brand = g_strdup(record->brand);
     copy->on = g_strdupv(record->on);
     copy->off = g_strdupv(record->off);
     copy->words = g_strdup(record->words);
@@ -93,15 +98,39 @@ hash_text(GChecksum *checksum, const char *key, const char *value)
     g_checksum_update(checksum, (const guchar *)line, -1);
 }
 
+/* A word apart by white space or semicolons, "00000007.1.eax=00000000", in which no bit is on. */
+static gboolean
+is_zero(const char *word)
+{
+    const char *equals = strchr(word, '=');
+
+    return equals && equals[1] && strspn(equals + 1, "0") == strlen(equals + 1);
+}
+
+/* Without those that a newer QEMU knows and in which it has nothing on: a guest reads zeros of either. NULL: NULL. */
+static char *
+words_that_count(const char *words)
+{
+    g_auto(GStrv) list = words ? g_strsplit_set(words, WORD_BREAKS, -1) : NULL;
+    g_autoptr(GString) text = words ? g_string_new(NULL) : NULL;
+
+    for (char **word = list; word && *word; word++) {
+        if (**word && !is_zero(*word))
+            g_string_append_printf(text, "%s%s", text->len ? " " : "", *word);
+    }
+    return text ? g_string_free(g_steal_pointer(&text), FALSE) : NULL;
+}
+
 /*
  * The fingerprint is what the guest can see, so that it is the same on every host and under every
  * QEMU that make this CPU. Names that are off are not in it: a newer QEMU knows more names, and to
  * a guest "off" and "never heard of" are the same.
  */
 static char *
-make_fingerprint(const InvCpuRecord *record)
+make_fingerprint(const InvCpuRecord *record, gboolean first_form)
 {
     g_autoptr(GChecksum) checksum = g_checksum_new(G_CHECKSUM_SHA256);
+    g_autofree char *words = first_form ? g_strdup(record->words) : words_that_count(record->words);
 
     hash_text(checksum, "form", FINGERPRINT_FORM);
     hash_text(checksum, "arch", record->arch);
@@ -111,13 +140,17 @@ make_fingerprint(const InvCpuRecord *record)
     for (guint i = 0; i < G_N_ELEMENTS(numbers); i++) {
         g_autofree char *text = g_strdup_printf("%" G_GINT64_FORMAT, number_of(record, i));
 
+        if (numbers[i].later && (first_form || number_of(record, i) < 0))
+            continue;
         hash_text(checksum, numbers[i].qemu, text);
     }
     for (char **name = record->on; *name; name++) {
         if (!inv_cpu_map_follows_topology(*name))
             hash_text(checksum, "on", *name);
     }
-    hash_text(checksum, "words", record->words);
+    hash_text(checksum, "words", words);
+    if (record->brand && !first_form)
+        hash_text(checksum, "brand", record->brand);
     return g_strdup(g_checksum_get_string(checksum));
 }
 
@@ -148,13 +181,14 @@ inv_cpu_record_new(const char *arch, const InvGuestCpu *guest)
         record->on = copy_list(inv_feature_set_list(guest->cpu->on));
         record->off = copy_list(inv_feature_set_list(off));
         record->vendor = g_strdup(inv_json_get_string(guest->cpu->others, "vendor"));
+        record->brand = g_strdup(inv_json_get_string(guest->cpu->others, "model-id"));
         for (guint i = 0; i < G_N_ELEMENTS(numbers); i++)
             G_STRUCT_MEMBER(gint64, record, numbers[i].offset) = inv_json_get_int(guest->cpu->others, numbers[i].qemu, -1);
     } else {
         record->on = g_new0(char *, 1);
         record->off = g_new0(char *, 1);
     }
-    record->fingerprint = make_fingerprint(record);
+    record->fingerprint = make_fingerprint(record, FALSE);
     return record;
 }
 
@@ -168,6 +202,7 @@ inv_cpu_record_to_json(const InvCpuRecord *record)
     inv_json_object_set_string(json, "machine", record->machine);
     inv_json_object_set_string(json, "cpu", record->model);
     inv_json_object_set_string(json, "vendor", record->vendor);
+    inv_json_object_set_string(json, "brand", record->brand);
     for (guint i = 0; i < G_N_ELEMENTS(numbers); i++)
         inv_json_object_set_int(json, numbers[i].qemu, number_of(record, i));
     inv_json_object_set_strv(json, "on", (const char *const *)record->on);
@@ -193,7 +228,7 @@ InvCpuRecord *
 inv_cpu_record_from_json(const InvJson *json, GError **error)
 {
     g_autoptr(InvCpuRecord) record = g_new0(InvCpuRecord, 1);
-    g_autofree char *fingerprint = NULL;
+    g_autofree char *fingerprint = NULL, *first_form = NULL;
 
     if (inv_json_get_int(json, "version", -1) != RECORD_VERSION) {
         inv_error_set(error, VIR_ERR_INVALID_ARG, "this is not a CPU record in the form of this version of Invar");
@@ -203,6 +238,7 @@ inv_cpu_record_from_json(const InvJson *json, GError **error)
     record->machine = g_strdup(inv_json_get_string(json, "machine"));
     record->model = g_strdup(inv_json_get_string(json, "cpu"));
     record->vendor = g_strdup(inv_json_get_string(json, "vendor"));
+    record->brand = g_strdup(inv_json_get_string(json, "brand"));
     for (guint i = 0; i < G_N_ELEMENTS(numbers); i++)
         G_STRUCT_MEMBER(gint64, record, numbers[i].offset) = inv_json_get_int(json, numbers[i].qemu, -1);
     record->on = inv_json_get_strv(json, "on");
@@ -211,7 +247,12 @@ inv_cpu_record_from_json(const InvJson *json, GError **error)
     record->asked = g_strdup(inv_json_get_string(json, "asked"));
     record->asked_machine = g_strdup(inv_json_get_string(json, "asked-machine"));
     record->fingerprint = g_strdup(inv_json_get_string(json, "fingerprint"));
-    fingerprint = make_fingerprint(record);
+    fingerprint = make_fingerprint(record, FALSE);
+    first_form = make_fingerprint(record, TRUE);
+    if (!record->brand && record->level_func7 < 0 && g_strcmp0(first_form, record->fingerprint) == 0) {
+        g_free(record->fingerprint);
+        record->fingerprint = g_strdup(fingerprint);
+    }
     if (!is_sorted(record->on) || !is_sorted(record->off) || g_strcmp0(fingerprint, record->fingerprint) != 0) {
         inv_error_set(error, VIR_ERR_INVALID_ARG,
                       "the CPU record does not match its fingerprint: it was damaged or changed by hand; restore it from a copy, or "
@@ -246,8 +287,8 @@ compare_features(GPtrArray *lines, char *const *before, char *const *after)
 static char *
 words_without(const char *words, const char *other)
 {
-    g_auto(GStrv) mine = g_strsplit_set(words, " \t\n;", -1);
-    g_auto(GStrv) theirs = g_strsplit_set(other, " \t\n;", -1);
+    g_auto(GStrv) mine = g_strsplit_set(words, WORD_BREAKS, -1);
+    g_auto(GStrv) theirs = g_strsplit_set(other, WORD_BREAKS, -1);
     g_autoptr(GString) text = g_string_new(NULL);
 
     for (char **word = mine; *word; word++) {
@@ -260,12 +301,15 @@ words_without(const char *words, const char *other)
 static void
 compare_words(GPtrArray *lines, const char *before, const char *after)
 {
+    g_autofree char *old = words_that_count(before);
+    g_autofree char *new = words_that_count(after);
     g_autofree char *gone = NULL;
     g_autofree char *come = NULL;
 
     /* An architecture or a QEMU that has no words to show says nothing about a change. */
-    if (!before || !after || strcmp(before, after) == 0)
+    if (!before || !after || strcmp(old, new) == 0)
         return;
+    /* A word that is zero on one side only is named on both. */
     gone = words_without(before, after);
     come = words_without(after, before);
     g_ptr_array_add(lines, g_strdup_printf("CPUID words: %s → %s", gone, come));
@@ -280,7 +324,11 @@ inv_cpu_record_compare(const InvCpuRecord *before, const InvCpuRecord *after)
     compare_texts(lines, "machine", before->machine, after->machine);
     compare_texts(lines, "model", before->model, after->model);
     compare_texts(lines, "vendor", before->vendor, after->vendor);
+    if (before->brand && after->brand)
+        compare_texts(lines, "brand", before->brand, after->brand);
     for (guint i = 0; i < G_N_ELEMENTS(numbers); i++) {
+        if (numbers[i].later && (number_of(before, i) < 0 || number_of(after, i) < 0))
+            continue;
         if (number_of(before, i) != number_of(after, i))
             g_ptr_array_add(lines, g_strdup_printf("%s: %" G_GINT64_FORMAT " → %" G_GINT64_FORMAT,
                                                    strcmp(numbers[i].qemu, "model") == 0 ? "model number" : numbers[i].qemu,

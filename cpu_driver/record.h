@@ -27,15 +27,16 @@ typedef struct {
     char *machine;     /* canonical */
     char *model;       /* versioned, QEMU's name */
     char *vendor;      /* "GenuineIntel", or NULL */
-    gint64 family, model_number, stepping, level, xlevel, xlevel2, phys_bits; /* -1: not known */
+    char *brand;       /* "Intel Core Processor (Skylake)"; NULL: not known */
+    gint64 family, model_number, stepping, level, xlevel, xlevel2, phys_bits, level_func7; /* -1: not known */
     char **on, **off;  /* libvirt's names, sorted */
     char *words;       /* as InvGuestCpu.words, or NULL */
     char *asked;       /* the <cpu> element as asked for on the first start ("" when there was none) */
     char *asked_machine;
     /*
      * SHA-256, 64 hex digits, over what the guest can see: all of the above but `asked`,
-     * `asked_machine`, `off` (a newer QEMU knows more names; to a guest they are as absent as
-     * before) and features that follow the topology.
+     * `asked_machine`, `off` and words of zero (a newer QEMU knows more names and words; to a guest
+     * they are as absent as before) and features that follow the topology.
      */
     char *fingerprint;
 } InvCpuRecord;
@@ -49,12 +50,15 @@ InvCpuRecord *inv_cpu_record_copy(const InvCpuRecord *record);
 InvCpuRecord *inv_cpu_record_new(const char *arch, const InvGuestCpu *guest);
 
 InvJson *inv_cpu_record_to_json(const InvCpuRecord *record);
-/* Refuses a record whose fingerprint does not match its content. */
+/*
+ * Refuses a record whose fingerprint does not match its content. One by an Invar that knew less (no brand, no
+ * level-func7, words of zero under the fingerprint) gets the fingerprint of today.
+ */
 InvCpuRecord *inv_cpu_record_from_json(const InvJson *json, GError **error);
 
 /*
  * What changed from @before to @after, a line each ("feature rtm: on → off"); empty when they are
- * the same CPU. NULL-terminated, owned by the caller.
+ * the same CPU. What an older Invar did not record (brand, level-func7) is no change. NULL-terminated, owned by the caller.
  */
 char **inv_cpu_record_compare(const InvCpuRecord *before, const InvCpuRecord *after);
 
