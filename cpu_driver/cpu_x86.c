@@ -138,6 +138,8 @@ take_out_remedy(const InvCpu *cpu, const InvCpuRequest *request, const char *fea
 {
     const InvAsked *asked = inv_cpu_request_find(request, feature);
 
+    if (request->held)
+        return g_strdup_printf("%s; to change the guest's CPU deliberately, run: invar cpu-reopen", otherwise);
     if (asked && asked->origin == INV_ORIGIN_USER)
         return g_strdup_printf("%s, or take it only where it can be had: <feature name='%s' policy='optional'/>", otherwise, feature);
     if (cpu && cpu->model)

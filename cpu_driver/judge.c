@@ -58,6 +58,8 @@ loss_of(const InvCpuFacts *facts, const InvCpuDriver *driver, const InvCpuReques
         if (asked->origin == INV_ORIGIN_USER)
             return LOSS_BROKEN;
     }
+    if (request->held)
+        return LOSS_BROKEN;
     /* All that can be had is what these two promise. */
     if (request->mode == INV_CPU_MODE_MAXIMUM || request->mode == INV_CPU_MODE_HOST_PASSTHROUGH)
         return LOSS_DROPPED;

@@ -50,6 +50,7 @@ inv_cpu_request_copy(const InvCpuRequest *request)
     copy->mode = request->mode;
     copy->match = request->match;
     copy->force_features = request->force_features;
+    copy->held = request->held;
     for (guint i = 0; i < list->len; i++) {
         const InvAsked *asked = g_ptr_array_index(list, i);
         InvAsked *own = g_new0(InvAsked, 1);

@@ -16,6 +16,7 @@ typedef enum {
     INV_ORIGIN_HOST_MODEL, /* the difference between the host and the model that stands for it */
     INV_ORIGIN_DEPRECATED, /* deprecated_features='off' */
     INV_ORIGIN_FILTERED,   /* QEMU filters it: put off when settled */
+    INV_ORIGIN_HELD,       /* the guest's record has it so */
 } InvOrigin;
 
 typedef struct {
@@ -35,6 +36,7 @@ struct InvCpuRequest {
     GPtrArray *properties; /* of char *, "vendor=…": in the order in which they are passed */
     InvVerdict *refusals; /* what is known to fail whatever QEMU filters; its blockers only */
     gboolean force_features; /* settled: x-force-features */
+    gboolean held; /* to a record: nothing of it may be filtered */
 };
 
 InvCpuRequest *inv_cpu_request_new(void);

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/decision.h"
 
+#include "cpu_driver/hold.h"
 #include "qemu/guest_cpu.h"
 #include "qemu/process.h"
 #include "util/error.h"
 #include "util/fd.h"
 
 #include <glib/gstdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* A trial QEMU has no guest to be kind to. */
@@ -73,6 +75,45 @@ inv_decision_ask(InvDaemon *daemon, InvDecision *decision, const InvDomain *doma
     decision->verdict = inv_cpu_verdict(&decision->facts, domain->cpu, decision->request,
                                         (const char *const *)decision->unavailable);
     return TRUE;
+}
+
+/* What QEMU makes of the record's model is what the record is compared with. */
+static gboolean
+need_expansions(InvDaemon *daemon, InvDecision *decision, const InvDomain *domain, const InvCpuRecord *record, GError **error)
+{
+    const InvCpuModel *model = record->model ? inv_cpu_table_find(decision->facts.table, record->model) : NULL;
+    InvCpuModelCheck check = decision->facts.default_check;
+
+    if (!model || model->expansion)
+        return TRUE;
+    if (!inv_emulator_cpu_facts(decision->emulator, domain->virt_type, decision->machine->name, TRUE, inv_daemon_probe_deadline(daemon),
+                                &decision->facts, error))
+        return FALSE;
+    decision->facts.default_check = check;
+    return TRUE;
+}
+
+gboolean
+inv_decision_hold(InvDaemon *daemon, InvDecision *decision, const InvDomain *domain, const InvCpuRecord *record, GError **error)
+{
+    g_autoptr(InvVerdict) verdict = NULL;
+
+    if (!need_expansions(daemon, decision, domain, record, error))
+        return FALSE;
+    verdict = inv_cpu_hold(&decision->facts, decision->request, record);
+    /* Of another model or machine nothing that QEMU filters is of use. */
+    for (guint i = 0; i < verdict->blockers->len; i++) {
+        const InvBlocker *blocker = g_ptr_array_index(verdict->blockers, i);
+
+        if (strcmp(blocker->feature, "architecture") == 0 || strcmp(blocker->feature, "machine") == 0 ||
+            strcmp(blocker->feature, "model") == 0) {
+            g_clear_pointer(&decision->unavailable, g_strfreev);
+            inv_verdict_free(decision->verdict);
+            decision->verdict = g_steal_pointer(&verdict);
+            return TRUE;
+        }
+    }
+    return inv_decision_ask(daemon, decision, domain, error);
 }
 
 static char **

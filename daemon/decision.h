@@ -32,6 +32,13 @@ InvDecision *inv_decision_new(InvDaemon *daemon, const InvDomain *domain, GError
 gboolean inv_decision_ask(InvDaemon *daemon, InvDecision *decision, const InvDomain *domain, GError **error);
 
 /*
+ * The same for a guest that was started before, elsewhere or under another QEMU: the request is made to ask
+ * for exactly the CPU of @record (inv_cpu_hold()), and a feature of it that would be filtered refuses. May
+ * probe what every model consists of, which the machine's cached answers know from then on.
+ */
+gboolean inv_decision_hold(InvDaemon *daemon, InvDecision *decision, const InvDomain *domain, const InvCpuRecord *record, GError **error);
+
+/*
  * The record that a start would make: the request is settled, and a stopped QEMU with that machine
  * and CPU is read and ended. After a verdict that is not refused.
  */
