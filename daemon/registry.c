@@ -4,6 +4,7 @@
 #include "cpu_driver/cpu_driver.h"
 #include "daemon/domain_job.h"
 #include "util/error.h"
+#include "util/long_wait.h"
 
 #include <string.h>
 
@@ -417,7 +418,12 @@ inv_vm_parse_inactive(InvVm *vm, GError **error)
 gboolean
 inv_registry_wait_locked(InvRegistry *registry, gint64 deadline)
 {
-    return g_cond_wait_until(&registry->changed, &registry->lock, deadline);
+    gboolean in_time;
+
+    inv_long_wait_begin();
+    in_time = g_cond_wait_until(&registry->changed, &registry->lock, deadline);
+    inv_long_wait_end();
+    return in_time;
 }
 
 void

@@ -4,6 +4,7 @@
 #include "qemu/probe_budget.h"
 #include "qemu/probe_process.h"
 #include "util/error.h"
+#include "util/long_wait.h"
 
 typedef struct {
     gint refs;     /* all of this is guarded by the table's lock */
@@ -128,9 +129,9 @@ find_locked(InvAnswers *answers, const char *name, const char *key)
     return answer;
 }
 
-gpointer
-inv_answers_ask(InvAnswers *answers, const char *name, const char *key, guint deadline_ms, InvAnswerGet get, gpointer user_data,
-                GError **error)
+static gpointer
+ask(InvAnswers *answers, const char *name, const char *key, guint deadline_ms, InvAnswerGet get, gpointer user_data,
+    GError **error)
 {
     gint64 end = inv_deadline_end(deadline_ms);
     gpointer result = NULL;
@@ -169,6 +170,19 @@ inv_answers_ask(InvAnswers *answers, const char *name, const char *key, guint de
     }
     answer_unref(answers, answer);
     g_mutex_unlock(&answers->lock);
+    return result;
+}
+
+gpointer
+inv_answers_ask(InvAnswers *answers, const char *name, const char *key, guint deadline_ms, InvAnswerGet get, gpointer user_data,
+                GError **error)
+{
+    gboolean replaced = inv_long_wait_begin();
+    gpointer result;
+
+    /* With that many waiting, what answers does so in a short time, and what hangs must not keep the last workers too. */
+    result = ask(answers, name, key, replaced ? deadline_ms : MIN(deadline_ms, INV_PROBE_SLOW_MS), get, user_data, error);
+    inv_long_wait_end();
     return result;
 }
 

@@ -296,7 +296,7 @@ void
 inv_rpc_dispatch(InvRpcClient *client, GBytes *frame, GArray *fds)
 {
     g_autoptr(InvRpcCall) call = g_new0(InvRpcCall, 1);
-    GThreadPool *pool;
+    InvRpcWorkers *workers;
 
     call->client = inv_rpc_client_ref(client);
     call->frame = frame;
@@ -319,8 +319,8 @@ inv_rpc_dispatch(InvRpcClient *client, GBytes *frame, GArray *fds)
     }
     if (call->method->quick && g_bytes_get_size(call->frame) <= QUICK_FRAME_MAX && run(call, TRUE))
         return;
-    pool = call->method->flags & INV_RPC_PRIORITY ? client->server->priority_workers : client->server->workers;
-    g_thread_pool_push(pool, g_steal_pointer(&call), NULL);
+    workers = call->method->flags & INV_RPC_PRIORITY ? client->server->priority_workers : client->server->workers;
+    inv_rpc_workers_push(workers, g_steal_pointer(&call));
 }
 
 void

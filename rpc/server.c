@@ -73,9 +73,8 @@ inv_rpc_server_new(InvIoThread *io, const InvRpcServerOptions *options)
     server->services = g_ptr_array_new_with_free_func(service_free);
     server->listeners = g_ptr_array_new();
     server->clients = g_hash_table_new_full(NULL, NULL, (GDestroyNotify)inv_rpc_client_unref, NULL);
-    /* Threads that are shared cannot fail to start here; GLib aborts when the system has none. */
-    server->workers = g_thread_pool_new(run_call, server, (int)server->options.n_workers, FALSE, NULL);
-    server->priority_workers = g_thread_pool_new(run_call, server, (int)server->options.n_priority_workers, FALSE, NULL);
+    server->workers = inv_rpc_workers_new(run_call, server, server->options.n_workers);
+    server->priority_workers = inv_rpc_workers_new(run_call, server, server->options.n_priority_workers);
     return server;
 }
 
@@ -285,8 +284,8 @@ inv_rpc_server_free(InvRpcServer *server)
         return;
     inv_io_thread_call(server->io, end_connections, server);
     /* Calls that run end; those that wait see that their client is gone. */
-    g_thread_pool_free(server->workers, FALSE, TRUE);
-    g_thread_pool_free(server->priority_workers, FALSE, TRUE);
+    inv_rpc_workers_free(server->workers);
+    inv_rpc_workers_free(server->priority_workers);
     /* What was posted to the I/O thread before the clients closed has references: let it run. */
     inv_io_thread_call(server->io, nothing, NULL);
     g_hash_table_unref(server->clients);

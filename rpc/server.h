@@ -64,7 +64,7 @@ typedef struct {
 } InvRpcMethod;
 
 typedef struct {
-    guint n_workers;           /* 0: 8 */
+    guint n_workers;           /* 0: 8; of those that work: one that says that it waits (util/long_wait.h) is not counted */
     guint n_priority_workers;  /* 0: 4 */
     guint max_clients;         /* 0: 5000 */
     guint max_client_requests; /* 0: 5, as libvirtd */

@@ -3,6 +3,7 @@
 
 #include "rpc/frame.h"
 #include "rpc/server.h"
+#include "rpc/workers.h"
 
 G_BEGIN_DECLS
 
@@ -34,8 +35,8 @@ struct InvRpcServer {
     InvRpcClientChanged opened;
     InvRpcClientChanged closed;
     gpointer changed_data;
-    GThreadPool *workers;
-    GThreadPool *priority_workers;
+    InvRpcWorkers *workers;
+    InvRpcWorkers *priority_workers;
 };
 
 /* A message that waits to be sent. */
