@@ -2,6 +2,7 @@
 #include "daemon/config.h"
 
 #include "qemu/emulator.h"
+#include "rpc/uri.h"
 #include "util/error.h"
 #include "util/log.h"
 
@@ -14,6 +15,8 @@ typedef enum {
     KIND_PATHS,
     KIND_LOG_LEVEL,
     KIND_CHECK,
+    KIND_ADDRESSES,
+    KIND_UUID,
 } Kind;
 
 typedef struct {
@@ -34,6 +37,8 @@ static const Key keys[] = {
     { "daemon", "keepalive_count", KIND_UINT, G_STRUCT_OFFSET(InvConfig, keepalive_count), 1, 1000 },
     { "daemon", "autostart_parallel", KIND_UINT, G_STRUCT_OFFSET(InvConfig, autostart_parallel), 1, 256 },
     { "daemon", "socket_group", KIND_STRING, G_STRUCT_OFFSET(InvConfig, socket_group), 0, 0 },
+    { "daemon", "listen_tcp", KIND_ADDRESSES, G_STRUCT_OFFSET(InvConfig, listen_tcp), 0, 0 },
+    { "daemon", "host_uuid", KIND_UUID, G_STRUCT_OFFSET(InvConfig, host_uuid), 0, 0 },
     { "cpu", "default_check", KIND_CHECK, G_STRUCT_OFFSET(InvConfig, default_check), 0, 0 },
     { "emulators", "folders", KIND_PATHS, G_STRUCT_OFFSET(InvConfig, emulator_folders), 0, 0 },
     { "emulators", "binaries", KIND_PATHS, G_STRUCT_OFFSET(InvConfig, emulator_binaries), 0, 0 },
@@ -70,6 +75,8 @@ inv_config_free(InvConfig *config)
     g_strfreev(config->emulator_folders);
     g_strfreev(config->emulator_binaries);
     g_free(config->socket_group);
+    g_strfreev(config->listen_tcp);
+    g_free(config->host_uuid);
     g_free(config->qemu_user);
     g_free(config->qemu_group);
     g_free(config);
@@ -165,6 +172,40 @@ read_paths(const Key *key, const char *text, char ***value, const char *path, GE
     return TRUE;
 }
 
+/* Several are parted by commas; none at all turns it off. */
+static gboolean
+read_addresses(const Key *key, const char *text, char ***value, const char *path, GError **error)
+{
+    g_auto(GStrv) addresses = *text ? g_strsplit(text, ",", -1) : NULL;
+
+    for (char **each = addresses; each && *each; each++) {
+        g_autoptr(GError) cause = NULL;
+        g_autofree char *address = NULL;
+        guint port;
+
+        if (!inv_rpc_address_parse(g_strstrip(*each), &address, &port, &cause))
+            return inv_error_set(error, VIR_ERR_CONF_SYNTAX, "%s: [%s] %s: %s", path, key->group, key->key, cause->message);
+    }
+    g_strfreev(*value);
+    *value = g_steal_pointer(&addresses);
+    return TRUE;
+}
+
+/* As libvirtd, none whose digits are all the same: firmware without a uuid has such. */
+static gboolean
+read_uuid(const Key *key, const char *text, char **value, const char *path, GError **error)
+{
+    g_autofree char *lower = g_ascii_strdown(text, -1);
+    const char same[] = { *lower, '-', '\0' };
+
+    if (*text && (!g_uuid_string_is_valid(text) || strspn(lower, same) == strlen(lower)))
+        return inv_error_set(error, VIR_ERR_CONF_SYNTAX, "%s: [%s] %s=%s is no uuid, or one whose digits are all the same: take one from uuidgen",
+                             path, key->group, key->key, text);
+    g_free(*value);
+    *value = *text ? g_steal_pointer(&lower) : NULL;
+    return TRUE;
+}
+
 static gboolean
 read_value(InvConfig *config, const Key *key, const char *text, const char *path, GError **error)
 {
@@ -177,6 +218,10 @@ read_value(InvConfig *config, const Key *key, const char *text, const char *path
         return read_check(key, text, field, path, error);
     case KIND_PATHS:
         return read_paths(key, text, field, path, error);
+    case KIND_ADDRESSES:
+        return read_addresses(key, text, field, path, error);
+    case KIND_UUID:
+        return read_uuid(key, text, field, path, error);
     case KIND_LOG_LEVEL:
         if (!inv_log_level_from_name(text, field))
             return inv_error_set(error, VIR_ERR_CONF_SYNTAX, "%s: [%s] %s=%s is none of debug, info, message, warning", path,

@@ -14,6 +14,8 @@ G_BEGIN_DECLS
 typedef struct {
     GLogLevelFlags log_level;
     char *socket_group;       /* NULL: the socket is its owner's alone */
+    char **listen_tcp;        /* "ADDRESS[:PORT]", inv_rpc_address_parse(); NULL: UNIX sockets alone */
+    char *host_uuid;          /* lower case; NULL: the machine's */
     guint max_clients;
     guint max_client_requests;
     guint workers;

@@ -9,6 +9,7 @@
 #include "daemon/kept_answers.h"
 #include "daemon/prober.h"
 #include "qemu/probe_budget.h"
+#include "rpc/transport.h"
 #include "util/error.h"
 #include "util/fd.h"
 
@@ -162,6 +163,7 @@ inv_daemon_new(InvPaths *paths, InvConfig *config, GError **error)
     daemon->paths = paths;
     daemon->config = config;
     daemon->host_arch = inv_host_arch();
+    inv_host_set_uuid(config->host_uuid);
     daemon->io = inv_io_thread_new();
     daemon->events = inv_events_new();
     daemon->registry = inv_registry_new();
@@ -211,6 +213,20 @@ listen_on(InvDaemon *daemon, const char *path, int mode, gboolean read_only, GEr
     return TRUE;
 }
 
+static gboolean
+listen_on_tcp(InvDaemon *daemon, const char *address, GError **error)
+{
+    inv_autofd int fd = inv_rpc_tcp_listen(address, error);
+
+    if (fd < 0) {
+        g_prefix_error(error, "[daemon] listen_tcp: ");
+        return FALSE;
+    }
+    g_message("listening on TCP %s: whoever reaches it manages the guests, without authentication", address);
+    inv_rpc_server_listen(daemon->server, inv_fd_steal(&fd), FALSE);
+    return TRUE;
+}
+
 gboolean
 inv_daemon_serve(InvDaemon *daemon, GError **error)
 {
@@ -218,6 +234,10 @@ inv_daemon_serve(InvDaemon *daemon, GError **error)
         return FALSE;
     if (daemon->paths->socket_ro && !listen_on(daemon, daemon->paths->socket_ro, PUBLIC_SOCKET, TRUE, error))
         return FALSE;
+    for (char **address = daemon->config->listen_tcp; address && *address; address++) {
+        if (!listen_on_tcp(daemon, *address, error))
+            return FALSE;
+    }
     inv_adopt_autostart(daemon);
     inv_prober_start(daemon->prober);
     return TRUE;

@@ -141,8 +141,8 @@ is_secure(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data,
 {
     remote_connect_is_secure_ret *reply = ret;
 
-    /* A UNIX socket does not leave the host. */
-    reply->secure = 1;
+    /* A UNIX socket does not leave the host; TCP is read by whoever is on the way. */
+    reply->secure = inv_rpc_client_is_local(client);
     return TRUE;
 }
 

@@ -259,9 +259,21 @@ inv_host_uuid_at(const char *root, GError **error)
     return NULL;
 }
 
+/* Immutable once the daemon serves. */
+static char *configured_uuid;
+
+void
+inv_host_set_uuid(const char *uuid)
+{
+    g_free(configured_uuid);
+    configured_uuid = g_strdup(uuid);
+}
+
 char *
 inv_host_uuid(GError **error)
 {
+    if (configured_uuid)
+        return g_strdup(configured_uuid);
     return inv_host_uuid_at(NULL, error);
 }
 

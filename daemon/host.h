@@ -51,6 +51,8 @@ const char *inv_host_arch(void);
  * Text of 36 characters, owned by the caller.
  */
 char *inv_host_uuid(GError **error);
+/* Another one, from the configuration; before any thread asks. NULL: none. */
+void inv_host_set_uuid(const char *uuid);
 char *inv_host_uuid_at(const char *root, GError **error);
 
 /* Bytes of memory that are free (MemFree, as libvirt's virNodeGetFreeMemory). */

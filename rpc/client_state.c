@@ -4,6 +4,12 @@
 
 #include "util/error.h"
 
+gboolean
+inv_rpc_client_is_local(const InvRpcClient *client)
+{
+    return client->is_local;
+}
+
 uid_t
 inv_rpc_client_uid(const InvRpcClient *client)
 {

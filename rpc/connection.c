@@ -3,10 +3,13 @@
 
 #include "rpc/server_private.h"
 
+#include "rpc/transport.h"
 #include "util/error.h"
 #include "util/fd.h"
 
 #include <errno.h>
+#include <netdb.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -63,28 +66,63 @@ inv_rpc_client_unref(InvRpcClient *client)
     queue_clear(&client->held);
     inv_fd_close(&client->fd);
     g_mutex_clear(&client->lock);
+    g_free(client->peer);
     g_free(client);
+}
+
+/* "10.0.0.2 port 40112" */
+static char *
+address_of(int fd)
+{
+    struct sockaddr_storage address = { 0 };
+    socklen_t size = sizeof(address);
+    char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "?";
+
+    if (getpeername(fd, (struct sockaddr *)&address, &size) == 0)
+        getnameinfo((struct sockaddr *)&address, size, host, sizeof(host), port, sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
+    return g_strdup_printf("%s port %s", host, port);
+}
+
+/* Who is at the other end. */
+static gboolean
+find_peer(InvRpcClient *client, GError **error)
+{
+    const InvRpcServerOptions *options = &client->server->options;
+    struct ucred peer;
+    socklen_t size = sizeof(peer);
+    int family = AF_UNSPEC;
+    socklen_t family_size = sizeof(family);
+
+    if (getsockopt(client->fd, SOL_SOCKET, SO_DOMAIN, &family, &family_size) < 0)
+        return inv_error_set_errno(error, errno, "cannot tell what kind of socket it is");
+    client->is_local = family == AF_UNIX;
+    client->uid = (uid_t)-1;
+    if (!client->is_local) {
+        client->peer = address_of(client->fd);
+        inv_rpc_tcp_prepare(client->fd, options->keepalive_interval, options->keepalive_count);
+        return TRUE;
+    }
+    if (getsockopt(client->fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return inv_error_set_errno(error, errno, "cannot tell who connects");
+    client->uid = peer.uid;
+    client->pid = peer.pid;
+    client->peer = g_strdup_printf("process %d of user %u", (int)peer.pid, (unsigned)peer.uid);
+    return TRUE;
 }
 
 InvRpcClient *
 inv_rpc_client_new(InvRpcServer *server, int fd, gboolean read_only, GError **error)
 {
     g_autoptr(InvRpcClient) client = g_new0(InvRpcClient, 1);
-    struct ucred peer;
-    socklen_t size = sizeof(peer);
 
     g_atomic_ref_count_init(&client->references);
     g_mutex_init(&client->lock);
     client->fd = fd;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) {
-        inv_error_set_errno(error, errno, "cannot tell who connects");
-        return NULL;
-    }
     client->server = server;
+    if (!find_peer(client, error))
+        return NULL;
     client->io = server->io;
     client->max_queued = server->options.max_queued;
-    client->uid = peer.uid;
-    client->pid = peer.pid;
     client->number = ++server->last_number;
     client->read_only = read_only;
     client->authenticated = !server->options.require_auth;
@@ -143,6 +181,9 @@ update_polled(InvRpcClient *client)
         return;
     if (!inv_rpc_client_is_paused(client))
         wanted |= G_IO_IN;
+    /* The end of a TCP connection is no hang-up, and would not be seen while nothing is read. */
+    else if (!client->is_local)
+        wanted |= (GIOCondition)POLLRDHUP;
     if (peek_outgoing(client))
         wanted |= G_IO_OUT;
     if (wanted != client->polled)
@@ -240,8 +281,8 @@ inv_rpc_client_flush(InvRpcClient *client)
     if (done)
         return;
     if (overflowed) {
-        g_warning("client %" G_GUINT64_FORMAT " (process %d) is closed: it does not read, and %" G_GSIZE_FORMAT
-                  " bytes of events are the most that wait for it", client->number, (int)client->pid, client->max_queued);
+        g_warning("client %" G_GUINT64_FORMAT " (%s) is closed: it does not read, and %" G_GSIZE_FORMAT
+                  " bytes of events are the most that wait for it", client->number, client->peer, client->max_queued);
         inv_rpc_client_close(client);
         return;
     }
@@ -315,7 +356,8 @@ expect_fds(InvRpcClient *client, GBytes *frame, const InvRpcHeader *header)
         return FALSE;
     memcpy(&count, bytes + INV_RPC_HEADER_SIZE, sizeof(count));
     client->fds_due = GUINT32_FROM_BE(count);
-    return client->fds_due <= INV_RPC_FDS_MAX;
+    /* Over TCP there is no way for them to come. */
+    return client->fds_due <= (client->is_local ? INV_RPC_FDS_MAX : 0);
 }
 
 /* Takes one byte with one file descriptor. 1: done, 0: not yet, -1: the connection is broken. */
@@ -418,7 +460,7 @@ socket_ready(GSource *source, GSourceFunc callback, gpointer data)
                 inv_rpc_linger_answered(client->server->linger, &client->answered);
             }
         }
-    } else if (condition & G_IO_HUP) {
+    } else if (condition & (G_IO_HUP | POLLRDHUP)) {
         /* It is gone, with whatever it still had to say: nobody is there to hear the answers. */
         inv_rpc_client_close(client);
     }

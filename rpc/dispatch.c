@@ -213,6 +213,11 @@ answer(InvRpcCall *call, gboolean quick, gpointer ret, int *domain, GError **err
     if (ask_handler(call, quick, ret, error) != INV_RPC_DONE)
         return NULL;
     *domain = VIR_FROM_RPC;
+    if (call->reply_fds && !call->client->is_local) {
+        inv_error_set(error, VIR_ERR_OPERATION_UNSUPPORTED, "%s gives a file descriptor, which only a UNIX socket can carry",
+                      call->procedure->name);
+        return NULL;
+    }
     n_fds = call->reply_fds ? call->reply_fds->len : 0;
     header.type = call->reply_fds ? INV_RPC_REPLY_WITH_FDS : INV_RPC_REPLY;
     header.status = INV_RPC_OK;

@@ -41,8 +41,8 @@ interval_over(gpointer data)
         return G_SOURCE_CONTINUE;
     }
     if (client->missed >= options->keepalive_count) {
-        g_info("client %" G_GUINT64_FORMAT " (process %d) is closed: it answered none of %u pings", client->number,
-               (int)client->pid, client->missed);
+        g_info("client %" G_GUINT64_FORMAT " (%s) is closed: it answered none of %u pings", client->number, client->peer,
+               client->missed);
         inv_rpc_client_close(client);
         return G_SOURCE_REMOVE;
     }

@@ -158,10 +158,9 @@ listener_pause(InvRpcListener *listener)
 static gboolean
 may_connect(InvRpcServer *server, InvRpcClient *client)
 {
-    if (!server->options.check_uid || client->uid == 0 || client->uid == server->options.allowed_uid)
+    if (!client->is_local || !server->options.check_uid || client->uid == 0 || client->uid == server->options.allowed_uid)
         return TRUE;
-    g_warning("process %d of user %u may not connect: this daemon is user %u's", (int)client->pid, (unsigned)client->uid,
-              (unsigned)server->options.allowed_uid);
+    g_warning("%s may not connect: this daemon is user %u's", client->peer, (unsigned)server->options.allowed_uid);
     return FALSE;
 }
 
@@ -177,7 +176,7 @@ welcome(InvRpcServer *server, int fd, gboolean read_only)
     }
     if (!may_connect(server, client))
         return;
-    g_debug("client %" G_GUINT64_FORMAT ": process %d of user %u", client->number, (int)client->pid, (unsigned)client->uid);
+    g_debug("client %" G_GUINT64_FORMAT ": %s", client->number, client->peer);
     g_hash_table_add(server->clients, inv_rpc_client_ref(client));
     inv_rpc_client_attach(client);
     if (server->opened)

@@ -10,8 +10,8 @@
 G_BEGIN_DECLS
 
 /*
- * The wire's server: framing, limits, dispatch, replies, events, keepalive, over UNIX sockets. It
- * knows nothing of domains. Sockets live on the I/O thread. A handler marked INV_RPC_INLINE runs
+ * The wire's server: framing, limits, dispatch, replies, events, keepalive, over UNIX and TCP
+ * sockets. It knows nothing of domains. Sockets live on the I/O thread. A handler marked INV_RPC_INLINE runs
  * there and must not block; every other runs on a worker of the pool.
  */
 typedef struct InvRpcServer InvRpcServer;
@@ -77,7 +77,10 @@ typedef struct {
     gsize max_queued;
     int error_domain;          /* virErrorDomain of what a handler reports, 0: VIR_FROM_QEMU */
     gboolean require_auth;     /* until inv_rpc_client_set_authenticated() only INV_RPC_BEFORE_AUTH is allowed */
-    /* Who may connect besides root: TRUE and a session's owner, or FALSE and whoever the socket's mode lets in. */
+    /*
+     * Who may connect besides root: TRUE and a session's owner, or FALSE and whoever the socket's mode lets
+     * in. Over TCP nobody knows who connects, and everybody may.
+     */
     gboolean check_uid;
     uid_t allowed_uid;
 } InvRpcServerOptions;
@@ -92,7 +95,10 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvRpcServer, inv_rpc_server_free)
 void inv_rpc_server_add_program(InvRpcServer *server, const InvRpcProgram *program, const InvRpcMethod *methods, guint n_methods,
                                 gpointer user_data);
 
-/* Takes the listening socket @fd over. @read_only: every connection on it is. */
+/*
+ * Takes the listening socket @fd over, a UNIX or a TCP one. @read_only: every connection on it is. Over
+ * TCP no file descriptors can be passed: who sends some is closed, a reply with some becomes an error.
+ */
 void inv_rpc_server_listen(InvRpcServer *server, int fd, gboolean read_only);
 
 /* On the I/O thread: a connection came, or is gone (its last callback). */
@@ -104,6 +110,8 @@ InvRpcClient *inv_rpc_client_ref(InvRpcClient *client);
 void inv_rpc_client_unref(InvRpcClient *client);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvRpcClient, inv_rpc_client_unref)
 
+/* Whether the connection is a UNIX socket's. Over TCP the peer has no credentials: (uid_t)-1 and 0. */
+gboolean inv_rpc_client_is_local(const InvRpcClient *client);
 /* The peer's credentials (SO_PEERCRED). */
 uid_t inv_rpc_client_uid(const InvRpcClient *client);
 pid_t inv_rpc_client_pid(const InvRpcClient *client);

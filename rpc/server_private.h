@@ -67,8 +67,10 @@ struct InvRpcClient {
     InvRpcServer *server;
     InvIoThread *io;
     gsize max_queued;
+    gboolean is_local; /* a UNIX socket: only then the next two are known */
     uid_t uid;
     pid_t pid;
+    char *peer;        /* for messages: "process 17 of user 0", "10.0.0.2 port 40112" */
     guint64 number;
 
     /* Atomic. */

@@ -1,9 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The daemon of another host: over ssh, with a client in ssh's place that runs the command here, and over TCP."""
+import contextlib
 import os
 import shutil
+import socket
 import subprocess
+import threading
 
 import harness
 
@@ -36,6 +39,94 @@ def invar(environment, uri, *arguments, check=True):
 
 def invar_folder():
     return os.path.dirname(harness.find_binary("invar"))
+
+
+def free_port(family=socket.AF_INET):
+    with socket.socket(family) as probe:
+        probe.bind(("::1" if family == socket.AF_INET6 else "127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def listening(more=""):
+    """A daemon that listens on a port of its own, and its URI; others may take the port first."""
+    for attempt in range(5):
+        port = free_port()
+        daemon = harness.Daemon(config=f"[daemon]\nlisten_tcp=127.0.0.1:{port}{more}\n", start=False)
+        with daemon:
+            try:
+                daemon.start()
+            except AssertionError:
+                if attempt < 4 and "Address already in use" in daemon.log_tail():
+                    continue
+                raise
+            yield daemon, f"qemu+tcp://127.0.0.1:{port}/session"
+            return
+
+
+def test_tcp_clients():
+    """qemu+tcp: virsh, python3-libvirt and invar define, start, list and destroy, and get events"""
+    with listening() as (daemon, uri):
+        def virsh(*arguments):
+            return daemon.run("virsh", "-c", uri, *arguments).stdout
+        virsh("define", daemon.write("guest.xml", harness.domain_xml("guest")))
+        events = subprocess.Popen(["virsh", "-c", uri, "event", "--event", "lifecycle", "--timeout", "60"], env=daemon.env,
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        with events:
+            # It says nothing when it is ready: start until it hears of it.
+            heard = []
+            reader = threading.Thread(target=lambda: heard.append(events.stdout.readline()))
+            reader.start()
+
+            def started():
+                virsh("start", "guest")
+                reader.join(1)
+                virsh("destroy", "guest")
+                return not reader.is_alive()
+            harness.wait_for(started, "an event over TCP", 60)
+        assert "lifecycle" in heard[0], heard
+        connection = harness.import_libvirt().open(uri)
+        try:
+            domain = connection.lookupByName("guest")
+            domain.create()
+            assert domain.isActive() and not connection.isSecure()
+        finally:
+            connection.close()
+        assert invar(daemon.env, uri, "list", "--name").stdout.split() == ["guest"]
+        assert virsh("uri").strip() == uri
+        virsh("destroy", "guest")
+
+
+def test_tcp_ipv6():
+    """qemu+tcp over IPv6, and several addresses"""
+    try:
+        port = free_port(socket.AF_INET6)
+    except OSError as problem:
+        raise harness.Skip("this host has no IPv6") from problem
+    with listening(f", [::1]:{port}") as (daemon, uri):
+        for each in (uri, f"qemu+tcp://[::1]:{port}/session"):
+            assert daemon.run("virsh", "-c", each, "hostname").stdout == daemon.virsh("hostname").stdout
+            assert invar(daemon.env, each, "hostname").stdout == daemon.invar("hostname").stdout
+
+
+def test_tcp_is_off(daemon):
+    """without listen_tcp there is no TCP socket; a bad address is refused by name"""
+    with open(f"/proc/{daemon.process.pid}/net/tcp", encoding="ascii") as table:
+        inodes = {line.split()[9] for line in table.readlines()[1:]}
+    own = {os.readlink(f"/proc/{daemon.process.pid}/fd/{fd}") for fd in os.listdir(f"/proc/{daemon.process.pid}/fd")}
+    assert not own & {f"socket:[{inode}]" for inode in inodes}
+    result = invar(daemon.env, f"qemu+tcp://127.0.0.1:{free_port()}/session", "list", check=False)
+    assert result.returncode == 1 and "Connection refused" in result.stderr and "listen_tcp" in result.stderr, result.stderr
+    with harness.Daemon(config="[daemon]\nlisten_tcp=somewhere\n", start=False) as other:
+        result = other.run(harness.find_binary("invard"), "--session", "--check-config", check=False)
+    assert result.returncode == 6 and "'somewhere' is no address" in result.stderr, result
+
+
+def test_host_uuid():
+    """host_uuid: what capabilities say is the configuration's"""
+    wanted = "5d1fbf6c-2a0f-4c93-9f5e-0d6ac5e9a001"
+    with harness.Daemon(config=f"[daemon]\nhost_uuid={wanted.upper()}\n") as daemon:
+        assert f"<uuid>{wanted}</uuid>" in daemon.virsh("capabilities").stdout
 
 
 def test_ssh(daemon):

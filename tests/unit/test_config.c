@@ -20,7 +20,8 @@ typedef struct {
 
 static const ConfigCase cases[] = {
     { .name = "empty", .text = "" },
-    { .name = "every kind of value", .text = "[daemon]\nmax_clients=7\nlog_level=debug\n[cpu]\ndefault_check=strict\n"
+    { .name = "every kind of value", .text = "[daemon]\nmax_clients=7\nlog_level=debug\nlisten_tcp=127.0.0.1:1, [::1]\n"
+                                             "host_uuid=5D1FBF6C-2A0F-4C93-9F5E-0D6AC5E9A001\n[cpu]\ndefault_check=strict\n"
                                              "[emulators]\nfolders=/usr/bin:/opt/qemu/bin\n[qemu]\nuser=nobody\n" },
     { .name = "unknown group", .text = "[deamon]\nmax_clients=7\n", .message = "no group [deamon]; known: daemon, cpu" },
     { .name = "unknown key", .text = "[daemon]\nmax_client=7\n", .message = "[daemon] has no key 'max_client'; known:" },
@@ -30,6 +31,12 @@ static const ConfigCase cases[] = {
     { .name = "wrong level", .text = "[daemon]\nlog_level=loud\n", .message = "log_level=loud" },
     { .name = "relative folder", .text = "[emulators]\nfolders=bin\n", .message = "'bin' is not an absolute path" },
     { .name = "relative binary", .text = "[emulators]\nbinaries=/usr/bin/env:qemu\n", .message = "binaries: 'qemu' is not an absolute path" },
+    { .name = "no address", .text = "[daemon]\nlisten_tcp=\n" },
+    { .name = "a host's name to listen on", .text = "[daemon]\nlisten_tcp=127.0.0.1,localhost:16509\n", .message = "'localhost:16509' is no address" },
+    { .name = "a port beyond all", .text = "[daemon]\nlisten_tcp=[::]:65536\n", .message = "listen_tcp: '[::]:65536' names no port" },
+    { .name = "an address that is missing", .text = "[daemon]\nlisten_tcp=127.0.0.1,\n", .message = "'' is no address" },
+    { .name = "not a uuid", .text = "[daemon]\nhost_uuid=here\n", .message = "host_uuid=here is no uuid" },
+    { .name = "the uuid of no machine", .text = "[daemon]\nhost_uuid=ffffffff-ffff-ffff-ffff-ffffffffffff\n", .message = "all the same" },
     { .name = "no key file at all", .text = "max_clients 7\n", .message = "invard.conf" },
 };
 
@@ -87,6 +94,8 @@ values_are_taken(void **state)
     assert_int_equal(config->default_check, INV_CPU_MODEL_CHECK_STRICT);
     assert_string_equal(config->emulator_folders[1], "/opt/qemu/bin");
     assert_string_equal(config->qemu_user, "nobody");
+    assert_string_equal(config->listen_tcp[1], "[::1]");
+    assert_string_equal(config->host_uuid, "5d1fbf6c-2a0f-4c93-9f5e-0d6ac5e9a001");
 }
 
 static void
