@@ -51,6 +51,7 @@ struct InvQmp {
     GByteArray *unsent;
     GHashTable *pending; /* id → Request, borrowed */
     guint64 last_id;
+    guint64 events;      /* so many have come and were told */
     GError *lost;        /* why the connection is gone, or NULL */
     gboolean negotiated; /* from here on the user hears of events and of the end */
     InvJson *greeting;   /* immutable once set */
@@ -179,6 +180,10 @@ take_event(InvQmp *qmp, const InvJson *message, const char *event)
     if (tell && qmp->event)
         qmp->event(qmp, event, inv_json_get(message, "data"), inv_json_get_int(stamp, "seconds", -1),
                    inv_json_get_int(stamp, "microseconds", -1), qmp->user_data);
+    g_mutex_lock(&qmp->lock);
+    qmp->events++;
+    g_cond_broadcast(&qmp->changed);
+    g_mutex_unlock(&qmp->lock);
 }
 
 static gboolean
@@ -451,6 +456,32 @@ inv_qmp_call(InvQmp *qmp, const char *command, const InvJson *arguments, guint d
     if (reply)
         *reply = g_steal_pointer(&answer);
     return TRUE;
+}
+
+guint64
+inv_qmp_events(InvQmp *qmp)
+{
+    guint64 events;
+
+    g_mutex_lock(&qmp->lock);
+    events = qmp->events;
+    g_mutex_unlock(&qmp->lock);
+    return events;
+}
+
+gboolean
+inv_qmp_wait_event(InvQmp *qmp, guint64 seen, guint deadline_ms)
+{
+    gint64 end = g_get_monotonic_time() + (gint64)deadline_ms * G_TIME_SPAN_MILLISECOND;
+    gboolean in_time = TRUE;
+    gboolean more;
+
+    g_mutex_lock(&qmp->lock);
+    while (qmp->events == seen && !qmp->lost && in_time)
+        in_time = g_cond_wait_until(&qmp->changed, &qmp->lock, end);
+    more = qmp->events != seen;
+    g_mutex_unlock(&qmp->lock);
+    return more;
 }
 
 static gboolean

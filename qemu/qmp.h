@@ -70,4 +70,12 @@ typedef struct {
 gboolean inv_qmp_call_many(InvQmp *qmp, const InvQmpCommand *commands, guint n, guint deadline_ms, InvJson **replies,
                            GError **errors, GError **error);
 
+/*
+ * Waiting for what QEMU tells by events, for who has no callback of its own: take the number of events
+ * before asking QEMU how things stand, and when they do not stand well wait for the next event and ask
+ * again. FALSE: no event behind @seen came until the deadline, or the connection is gone.
+ */
+guint64 inv_qmp_events(InvQmp *qmp);
+gboolean inv_qmp_wait_event(InvQmp *qmp, guint64 seen, guint deadline_ms);
+
 G_END_DECLS

@@ -194,6 +194,27 @@ events_arrive(void **state)
 }
 
 static void
+event_ends_a_wait(void **state)
+{
+    static const Script with_event = { GREETING, "{\"event\":\"STOP\",\"timestamp\":{\"seconds\":5,\"microseconds\":7}}\n" };
+    static const Script ending = { GREETING, .answer = "", .hang_up = TRUE };
+
+    start(&with_event, DEADLINE_MS);
+    assert_int_equal(inv_qmp_events(qmp), 0);
+    assert_false(inv_qmp_wait_event(qmp, 0, 50));
+    assert_true(inv_qmp_call(qmp, "stop", NULL, DEADLINE_MS, NULL, &error));
+    assert_true(inv_qmp_wait_event(qmp, 0, DEADLINE_MS));
+    assert_int_equal(inv_qmp_events(qmp), 1);
+    assert_false(inv_qmp_wait_event(qmp, 1, 50));
+    teardown(NULL);
+    setup(NULL);
+
+    start(&ending, DEADLINE_MS);
+    assert_false(inv_qmp_call(qmp, "query-x", NULL, DEADLINE_MS, NULL, NULL));
+    assert_false(inv_qmp_wait_event(qmp, 0, DEADLINE_MS));
+}
+
+static void
 end_is_told_once_and_not_after_close(void **state)
 {
     static const Script ending = { GREETING, .answer = "", .hang_up = TRUE };
@@ -284,13 +305,14 @@ close_wakes_who_waits(void **state)
 int
 main(void)
 {
-    struct CMUnitTest tests[G_N_ELEMENTS(call_cases) + 6];
+    struct CMUnitTest tests[G_N_ELEMENTS(call_cases) + 7];
     gsize n = 0;
 
     for (gsize i = 0; i < G_N_ELEMENTS(call_cases); i++)
         tests[n++] = (struct CMUnitTest){ call_cases[i].name, call_ends_as_it_should, setup, teardown, (void *)&call_cases[i] };
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(missing_greeting_is_a_missed_deadline, setup, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(events_arrive, setup, teardown);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(event_ends_a_wait, setup, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(end_is_told_once_and_not_after_close, setup, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(threads_call_at_once, setup, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(many_calls_in_one_go, setup, teardown);
