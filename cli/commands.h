@@ -9,6 +9,7 @@ extern const InvCommand inv_definition_commands[];
 extern const InvCommand inv_monitor_commands[];
 extern const InvCommand inv_event_commands[];
 extern const InvCommand inv_job_commands[];
+extern const InvCommand inv_migrate_commands[];
 extern const InvCommand inv_host_commands[];
 extern const InvCommand inv_host_cpu_commands[];
 extern const InvCommand inv_validate_commands[];

@@ -30,6 +30,15 @@ inv_watch_end(void)
     sigaction(SIGINT, &before, NULL);
 }
 
+gboolean
+inv_watch_take_interrupt(void)
+{
+    gboolean pressed = interrupted != 0;
+
+    interrupted = 0;
+    return pressed;
+}
+
 InvWatchEnd
 inv_watch_wait(InvCli *cli, guint timeout_s, const gboolean *done, GError **error)
 {

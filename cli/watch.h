@@ -16,6 +16,8 @@ typedef enum {
 /* From here on Ctrl-C ends the wait, though it has not begun; until inv_watch_end(). */
 void inv_watch_begin(void);
 void inv_watch_end(void);
+/* Whether Ctrl-C was pressed since the beginning, or since it was asked last. */
+gboolean inv_watch_take_interrupt(void);
 
 /* Handles events of the connection until *@done, Ctrl-C, or (not 0) @timeout_s seconds have passed. */
 InvWatchEnd inv_watch_wait(InvCli *cli, guint timeout_s, const gboolean *done, GError **error);

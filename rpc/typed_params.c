@@ -187,6 +187,18 @@ inv_typed_params_add_string(InvTypedParams *list, const char *name, const char *
 }
 
 void
+inv_typed_params_set_string(InvTypedParams *list, const char *name, const char *value)
+{
+    for (guint i = 0; i < list->len; i++) {
+        if (strcmp(g_array_index(list, remote_typed_param, i).field, name) == 0) {
+            g_array_remove_index(list, i);
+            break;
+        }
+    }
+    inv_typed_params_add_string(list, name, value);
+}
+
+void
 inv_typed_params_add_copy(InvTypedParams *list, const remote_typed_param *param)
 {
     remote_typed_param copy = *param;

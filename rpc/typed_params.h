@@ -63,6 +63,8 @@ void inv_typed_params_add_ullong(InvTypedParams *list, const char *name, guint64
 void inv_typed_params_add_double(InvTypedParams *list, const char *name, double value);
 void inv_typed_params_add_boolean(InvTypedParams *list, const char *name, gboolean value);
 void inv_typed_params_add_string(InvTypedParams *list, const char *name, const char *value);
+/* In the place of what @name had before, if it was there. */
+void inv_typed_params_set_string(InvTypedParams *list, const char *name, const char *value);
 /* A copy of one of another list. */
 void inv_typed_params_add_copy(InvTypedParams *list, const remote_typed_param *param);
 

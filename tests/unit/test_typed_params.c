@@ -110,6 +110,11 @@ values_are_read_by_name_and_type(void **state)
     assert_string_equal(disks[1], "vdb");
     assert_true(inv_typed_params_get_strings(PARAMS(list), "destination_name", &none, &error));
     assert_null(none);
+    inv_typed_params_set_string(list, "destination_name", "first");
+    inv_typed_params_set_string(list, "destination_name", "second");
+    assert_true(inv_typed_params_validate(PARAMS(list), known, &error));
+    assert_true(inv_typed_params_get_string(PARAMS(list), "destination_name", &name, &error));
+    assert_string_equal(name, "second");
     assert_false(inv_typed_params_get_string(PARAMS(list), "bandwidth", &name, &error));
     assert_int_equal(inv_error_code(error), VIR_ERR_INVALID_ARG);
 }
