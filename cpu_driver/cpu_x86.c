@@ -139,7 +139,7 @@ take_out_remedy(const InvCpu *cpu, const InvCpuRequest *request, const char *fea
     const InvAsked *asked = inv_cpu_request_find(request, feature);
 
     if (request->held)
-        return g_strdup_printf("%s; to change the guest's CPU deliberately, run: invar cpu-reopen", otherwise);
+        return g_strconcat(otherwise, "; " INV_HELD_REMEDY, NULL);
     if (asked && asked->origin == INV_ORIGIN_USER)
         return g_strdup_printf("%s, or take it only where it can be had: <feature name='%s' policy='optional'/>", otherwise, feature);
     if (cpu && cpu->model)
@@ -194,6 +194,11 @@ explain(const InvCpuFacts *facts, const InvCpu *cpu, const InvCpuRequest *reques
         explain_together(facts, feature, layer, reason, &advice);
     } else {
         inv_cpu_blame(facts, feature, layer, reason, &advice);
+    }
+    /* KVM would show it, and other things that the guest has not seen. */
+    if (request->held && facts->accelerator != INV_VIRT_KVM && *layer == INV_LAYER_QEMU) {
+        g_free(advice);
+        advice = g_strdup(INV_HELD_TCG_ADVICE);
     }
     *remedy = take_out_remedy(cpu, request, feature, advice);
 }

@@ -9,8 +9,6 @@
 /* What a QEMU makes of physical addresses when nobody tells it a width. */
 #define USUAL_PHYS_BITS 40
 
-#define REOPEN "to change the guest's CPU deliberately, run: invar cpu-reopen"
-
 /* A request that is being held to a record. */
 typedef struct {
     const InvCpuFacts *facts;
@@ -76,7 +74,7 @@ refuse_identity(Hold *hold, const char *what, InvLayer layer, const char *record
 {
     g_autofree char *reason = g_strdup_printf("the guest's %s is recorded as %s, and it would get %s", what, recorded ? recorded : "none",
                                               now ? now : "none");
-    g_autofree char *remedy = g_strdup_printf("put it back into the definition, or start the domain where it can be had; " REOPEN);
+    g_autofree char *remedy = g_strdup_printf("put it back into the definition, or start the domain where it can be had; " INV_HELD_REMEDY);
 
     inv_cpu_request_refuse(hold->request, what, layer, reason, remedy);
 }
@@ -123,7 +121,7 @@ hold_identity(Hold *hold)
     } else if (record->model && request->mode == INV_CPU_MODE_HOST_MODEL && !inv_cpu_table_find(facts->table, record->model)) {
         g_autofree char *reason = g_strdup_printf("%s has no CPU model %s on machine %s", facts->emulator, record->model, facts->machine);
 
-        inv_cpu_request_refuse(request, "model", INV_LAYER_QEMU, reason, "start the domain with another QEMU; " REOPEN);
+        inv_cpu_request_refuse(request, "model", INV_LAYER_QEMU, reason, "start the domain with another QEMU; " INV_HELD_REMEDY);
         good = FALSE;
     }
     return good;
@@ -176,7 +174,7 @@ refuse_redefined(Hold *hold, const char *name, gboolean asked_on)
 {
     g_autofree char *reason = g_strdup_printf("the definition has %s %s, and the guest was started with it %s", name, asked_on ? "on" : "off",
                                               asked_on ? "off" : "on");
-    g_autofree char *remedy = g_strdup_printf("put it back: <feature name='%s' policy='%s'/>; " REOPEN, name, asked_on ? "disable" : "require");
+    g_autofree char *remedy = g_strdup_printf("put it back: <feature name='%s' policy='%s'/>; " INV_HELD_REMEDY, name, asked_on ? "disable" : "require");
 
     inv_cpu_request_refuse(hold->request, name, INV_LAYER_CONFIGURATION, reason, remedy);
 }
@@ -188,7 +186,7 @@ refuse_missing(Hold *hold, const char *name)
     InvLayer layer;
 
     inv_cpu_blame(hold->facts, name, &layer, &reason, &advice);
-    remedy = g_strdup_printf("%s; " REOPEN, advice);
+    remedy = g_strconcat(hold->facts->accelerator == INV_VIRT_KVM ? advice : INV_HELD_TCG_ADVICE, "; " INV_HELD_REMEDY, NULL);
     inv_cpu_request_refuse(hold->request, name, layer, reason, remedy);
 }
 
@@ -287,7 +285,7 @@ hold_vendor(Hold *hold)
         /* Another name would be shown, and the processor would still be another one: in what its instructions do, too. */
         reason = g_strdup_printf("the guest runs on a processor by %s, this host's is by %s", inv_cpu_vendor_from_id(recorded),
                                  inv_cpu_vendor_from_id(model));
-        inv_cpu_request_refuse(hold->request, "vendor", INV_LAYER_HARDWARE, reason, "run the domain on a host of that vendor; " REOPEN);
+        inv_cpu_request_refuse(hold->request, "vendor", INV_LAYER_HARDWARE, reason, "run the domain on a host of that vendor; " INV_HELD_REMEDY);
     }
 }
 
@@ -318,7 +316,8 @@ hold_phys_bits(Hold *hold)
                        (!asked && g_strcmp0(hold->request->model, "host") == 0);
     g_autofree char *reason = NULL;
 
-    if (recorded <= 0 || strcmp(facts->arch, "x86_64") != 0)
+    /* Without 64-bit mode the width follows pse36, and QEMU takes no other. */
+    if (recorded <= 0 || strcmp(facts->arch, "x86_64") != 0 || !record_has(hold, "lm"))
         return;
     if (facts->accelerator != INV_VIRT_KVM) {
         if (recorded == USUAL_PHYS_BITS)
@@ -326,12 +325,12 @@ hold_phys_bits(Hold *hold)
         reason = g_strdup_printf("%s emulates physical addresses of %u bits and no other (TCG), the guest's have %" G_GINT64_FORMAT,
                                  facts->emulator, USUAL_PHYS_BITS, recorded);
         inv_cpu_request_refuse(hold->request, "maxphysaddr", INV_LAYER_QEMU, reason,
-                               "run the domain under KVM (<domain type='kvm'>); " REOPEN);
+                               "run the domain under KVM (<domain type='kvm'>); " INV_HELD_REMEDY);
     } else if (host > 0 && recorded > host) {
         reason = g_strdup_printf("the guest's physical addresses have %" G_GINT64_FORMAT " bits, the host's have %" G_GINT64_FORMAT, recorded,
                                  host);
         inv_cpu_request_refuse(hold->request, "maxphysaddr", INV_LAYER_HARDWARE, reason,
-                               "run the domain on a host whose addresses are as wide; " REOPEN);
+                               "run the domain on a host whose addresses are as wide; " INV_HELD_REMEDY);
     } else if (by_host || (!asked && recorded != USUAL_PHYS_BITS)) {
         remove_property(hold->request, "host-phys-bits");
         remove_property(hold->request, "host-phys-bits-limit");

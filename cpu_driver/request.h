@@ -28,6 +28,10 @@ typedef struct {
     gboolean forced; /* settled: on although QEMU would filter it */
 } InvAsked;
 
+/* What helps a guest that is held to its record. */
+#define INV_HELD_REMEDY "to change the guest's CPU deliberately, run: invar cpu-reopen"
+#define INV_HELD_TCG_ADVICE "start the domain with a QEMU that emulates it, as the one that it was started with does"
+
 struct InvCpuRequest {
     char *model; /* QEMU's versioned name, or NULL: QEMU's default */
     InvCpuMode mode; /* never UNSET */

@@ -116,6 +116,24 @@ inv_decision_hold(InvDaemon *daemon, InvDecision *decision, const InvDomain *dom
     return inv_decision_ask(daemon, decision, domain, error);
 }
 
+gboolean
+inv_decision_is_held(const InvDomain *domain, const InvCpuRecord *record)
+{
+    const InvCpu *cpu = domain->cpu;
+    gboolean follows = cpu && (cpu->mode == INV_CPU_MODE_HOST_MODEL || cpu->mode == INV_CPU_MODE_HOST_PASSTHROUGH ||
+                               cpu->mode == INV_CPU_MODE_MAXIMUM);
+
+    return record && !(follows && cpu->model_check != INV_CPU_MODEL_CHECK_STRICT);
+}
+
+gboolean
+inv_decision_ask_start(InvDaemon *daemon, InvDecision *decision, const InvDomain *domain, const InvCpuRecord *record, GError **error)
+{
+    if (inv_decision_is_held(domain, record))
+        return inv_decision_hold(daemon, decision, domain, record, error);
+    return inv_decision_ask(daemon, decision, domain, error);
+}
+
 static char **
 trial_arguments(const InvDecision *decision, const char *cpu_argument, int monitor_fd)
 {

@@ -38,6 +38,11 @@ gboolean inv_decision_ask(InvDaemon *daemon, InvDecision *decision, const InvDom
  */
 gboolean inv_decision_hold(InvDaemon *daemon, InvDecision *decision, const InvDomain *domain, const InvCpuRecord *record, GError **error);
 
+/* Is a cold start of @domain held to @record (NULL: it was never started)? Modes that follow the host are told of a change, unless they are strict. */
+gboolean inv_decision_is_held(const InvDomain *domain, const InvCpuRecord *record);
+/* What a cold start asks: inv_decision_hold() or inv_decision_ask(). */
+gboolean inv_decision_ask_start(InvDaemon *daemon, InvDecision *decision, const InvDomain *domain, const InvCpuRecord *record, GError **error);
+
 /*
  * The record that a start would make: the request is settled, and a stopped QEMU with that machine
  * and CPU is read and ended. After a verdict that is not refused.

@@ -15,11 +15,11 @@ find(InvDaemon *daemon, const char *uuid, GError **error)
 
 /* A refusal to answer is an error; a verdict that says no is an answer. */
 static gboolean
-judge(InvDaemon *daemon, const InvDomain *domain, invar_verdict *wire, GError **error)
+judge(InvDaemon *daemon, const InvDomain *domain, const InvCpuRecord *record, invar_verdict *wire, GError **error)
 {
     g_autoptr(InvDecision) decision = inv_decision_new(daemon, domain, error);
 
-    if (!decision || !inv_decision_ask(daemon, decision, domain, error))
+    if (!decision || !inv_decision_ask_start(daemon, decision, domain, record, error))
         return FALSE;
     inv_wire_fill_verdict(wire, decision->verdict);
     return TRUE;
@@ -34,21 +34,28 @@ verdict_xml(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_dat
     if (!inv_dispatch_check_flags(wanted->flags, 0, "verdict", error))
         return FALSE;
     domain = inv_domain_prepare(user_data, wanted->xml, 0, error);
-    return domain && judge(user_data, domain, &((invar_verdict_xml_ret *)ret)->verdict, error);
+    return domain && judge(user_data, domain, NULL, &((invar_verdict_xml_ret *)ret)->verdict, error);
 }
 
 static gboolean
 verdict_domain(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
 {
     const invar_verdict_domain_args *wanted = args;
+    InvDaemon *daemon = user_data;
     g_autoptr(InvVm) vm = NULL;
     g_autoptr(InvDomain) domain = NULL;
+    g_autoptr(InvCpuRecord) record = NULL;
 
     if (!inv_dispatch_check_flags(wanted->flags, 0, "verdict", error))
         return FALSE;
     vm = find(user_data, wanted->uuid, error);
     domain = vm ? inv_vm_parse_inactive(vm, error) : NULL;
-    return domain && judge(user_data, domain, &((invar_verdict_domain_ret *)ret)->verdict, error);
+    if (domain) {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+        record = inv_cpu_record_copy(vm->record);
+    }
+    return domain && judge(user_data, domain, record, &((invar_verdict_domain_ret *)ret)->verdict, error);
 }
 
 static gboolean

@@ -22,30 +22,6 @@ inv_start_clear(InvStart *start)
     g_clear_pointer(&start->messages, g_ptr_array_unref);
 }
 
-static gboolean
-follows_host(const InvCpu *cpu)
-{
-    return cpu && (cpu->mode == INV_CPU_MODE_HOST_MODEL || cpu->mode == INV_CPU_MODE_HOST_PASSTHROUGH ||
-                   cpu->mode == INV_CPU_MODE_MAXIMUM);
-}
-
-/* Modes that follow the host are told of a change, unless they were asked to be strict; every other guest keeps its CPU. */
-static gboolean
-is_held(const InvStart *start)
-{
-    const InvCpu *cpu = start->live->cpu;
-
-    return start->before && !(follows_host(cpu) && cpu->model_check != INV_CPU_MODEL_CHECK_STRICT);
-}
-
-static gboolean
-ask(const InvStart *start, GError **error)
-{
-    if (is_held(start))
-        return inv_decision_hold(start->daemon, start->decision, start->live, start->before, error);
-    return inv_decision_ask(start->daemon, start->decision, start->live, error);
-}
-
 /* Decides, settles, and puts what was settled into both forms of the definition. */
 gboolean
 inv_start_decide(InvStart *start, GError **error)
@@ -55,7 +31,7 @@ inv_start_decide(InvStart *start, GError **error)
     start->asked = start->live->cpu ? inv_cpu_format(start->live->cpu) : g_strdup("");
     start->asked_machine = g_strdup(start->live->os.machine);
     start->decision = inv_decision_new(start->daemon, start->live, error);
-    if (!start->decision || !ask(start, error))
+    if (!start->decision || !inv_decision_ask_start(start->daemon, start->decision, start->live, start->before, error))
         return FALSE;
     if (start->decision->verdict->outcome == INV_OUTCOME_REFUSED)
         return inv_verdict_set_error(start->decision->verdict, start->live->name, error);
@@ -98,7 +74,7 @@ check_record(InvStart *start, GError **error)
     changes = inv_cpu_record_compare(start->before, start->record);
     if (!*changes)
         return TRUE;
-    if (is_held(start))
+    if (inv_decision_is_held(start->live, start->before))
         return refuse_changed(start, changes, error);
     for (char **change = changes; *change; change++) {
         g_warning("domain '%s' follows its host, and its CPU has changed: %s", start->live->name, *change);

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A guest that was started under one QEMU and is started under another keeps its CPU, or is refused by name."""
+import json
 import re
 
 import harness
@@ -17,10 +18,10 @@ def move(daemon, name, emulator):
     daemon.invar("define", daemon.write(name + ".xml", document))
 
 
-def run_once(daemon, name, count):
+def run_once(daemon, name):
     """Starts it, and gives what its guest prints."""
     daemon.invar("start", name)
-    seen = daemon.cpuid(name, count)
+    seen = daemon.cpuid(name)
     daemon.invar("destroy", name)
     return seen
 
@@ -32,8 +33,8 @@ def refusal(daemon, name):
 
 
 def blockers(text):
-    """{feature: layer} of a refusal's text."""
-    return dict(re.findall(r"^\s+(\S+) \((hardware|kernel|QEMU|machine type|configuration)\)", text, re.M))
+    """The features that a refusal names."""
+    return set(re.findall(r"^  (\S+)  +(?:hardware|kernel|QEMU|machine type|configuration)  ", text, re.M))
 
 
 UPGRADES = [
@@ -49,17 +50,78 @@ def test_upgrade(daemon, row):
     first, second = two_qemus.both()
     name = "upgrade-" + model.lower().replace("_", "-")
     define(daemon, name, first, harness.relaxed(model, features))
-    before = run_once(daemon, name, 1)
+    before = run_once(daemon, name)
     record = daemon.invar_json("cpu-record", name)
     move(daemon, name, second)
-    after = run_once(daemon, name, 1)
+    after = run_once(daemon, name)
     assert not two_qemus.changed(before, after), two_qemus.changed(before, after)
     assert daemon.invar_json("cpu-record", name)["fingerprint"] == record["fingerprint"]
     # And back.
     move(daemon, name, first)
-    back = run_once(daemon, name, 1)
+    back = run_once(daemon, name)
     assert not two_qemus.changed(before, back), two_qemus.changed(before, back)
     daemon.invar("undefine", name)
+
+
+LACKING = [("Skylake-Client", {"3dnowprefetch", "rdseed", "x2apic"}), ("EPYC", {"3dnowprefetch", "rdseed", "sha-ni"}),
+           ("Opteron_G5", {"3dnowprefetch"})]
+
+
+@harness.rows([{"name": f"{model} of the newer QEMU: refused by the older one for {', '.join(sorted(lacking))}", "model": model,
+                "lacking": lacking} for model, lacking in LACKING])
+def test_downgrade(daemon, row):
+    first, second = two_qemus.both()
+    name = "downgrade-" + row["model"].lower().replace("_", "-")
+    define(daemon, name, second, harness.relaxed(row["model"]))
+    before = run_once(daemon, name)
+    record = daemon.invar_json("cpu-record", name)
+    move(daemon, name, first)
+    text = refusal(daemon, name)
+    assert blockers(text) == row["lacking"], text
+    assert "start the domain with a QEMU that emulates it" in text and "invar cpu-reopen" in text, text
+    verdict = json.loads(daemon.invar("--json", "verdict", name, check=False).stdout)
+    assert {blocker["feature"]: blocker["layer"] for blocker in verdict["blockers"]} == dict.fromkeys(row["lacking"], "QEMU"), verdict
+    # Nothing of it was kept: with its own QEMU it is the guest that it was.
+    assert daemon.invar_json("cpu-record", name) == record
+    move(daemon, name, second)
+    assert not two_qemus.changed(before, run_once(daemon, name))
+
+
+def test_downgrade_of_what_both_have(daemon):
+    """a guest of the newer QEMU without what the older one lacks reads the same CPUID there"""
+    first, second = two_qemus.both()
+    define(daemon, "common", second, harness.relaxed("Skylake-Client", "disable:3dnowprefetch disable:rdseed disable:x2apic"))
+    before = run_once(daemon, "common")
+    move(daemon, "common", first)
+    after = run_once(daemon, "common")
+    assert not two_qemus.changed(before, after), two_qemus.changed(before, after)
+
+
+def test_redefined(daemon):
+    """a definition that asks for another CPU than the recorded one is refused by name, whatever the QEMU"""
+    first, second = two_qemus.both()
+    define(daemon, "edited", first, harness.relaxed("Nehalem", "require:aes"))
+    run_once(daemon, "edited")
+    for emulator in (first, second):
+        document = daemon.virsh("dumpxml", "--inactive", "edited").stdout
+        document = re.sub("(?s)<cpu.*</cpu>", harness.cpu_xml("Nehalem-v1", "strict", "disable:aes"), document)
+        daemon.invar("define", daemon.write("edited.xml", two_qemus.of(emulator, document)))
+        text = refusal(daemon, "edited")
+        assert blockers(text) == {"aes"}, text
+        assert "the definition has aes off, and the guest was started with it on" in text, text
+
+
+def test_follows_host(daemon):
+    """mode='maximum' follows its host: it is started, and told of the change"""
+    first, second = two_qemus.both()
+    define(daemon, "follower", first, "<cpu mode='maximum'/>")
+    before = run_once(daemon, "follower")
+    move(daemon, "follower", second)
+    daemon.invar("start", "follower")
+    after = daemon.cpuid("follower")
+    daemon.invar("destroy", "follower")
+    assert two_qemus.changed(before, after)
+    assert "feature rdseed: off" in daemon.log_tail(100000)
 
 
 if __name__ == "__main__":
