@@ -22,11 +22,11 @@ struct InvCpuTable {
     GHashTable *by_name;    /* name → InvCpuModel, both borrowed from `models` */
 };
 
-static void
-model_free(gpointer data)
+void
+inv_cpu_model_free(InvCpuModel *model)
 {
-    InvCpuModel *model = data;
-
+    if (!model)
+        return;
     g_free(model->name);
     g_free(model->type_name);
     g_free(model->alias_of);
@@ -44,7 +44,7 @@ inv_cpu_table_new(const char *arch, const char *machine, InvFeatureNames *names)
     table->arch = g_strdup(arch);
     table->machine = g_strdup(machine);
     table->names = names;
-    table->models = g_ptr_array_new_with_free_func(model_free);
+    table->models = g_ptr_array_new_with_free_func((GDestroyNotify)inv_cpu_model_free);
     table->by_name = g_hash_table_new(g_str_hash, g_str_equal);
     return table;
 }
@@ -109,9 +109,8 @@ inv_cpu_expansion_set_deprecated(InvCpuExpansion *expansion, const InvCpuMap *ma
     expansion->deprecated = translate_list(map, deprecated_props);
 }
 
-/* Takes @model over. */
-static gboolean
-table_add(InvCpuTable *table, InvCpuModel *model, GError **error)
+gboolean
+inv_cpu_table_add(InvCpuTable *table, InvCpuModel *model, GError **error)
 {
     /* It may go onto a command line, where a comma ends it. */
     gsize length = model->name && !strchr(model->name, ',') ? strlen(model->name) : 0;
@@ -120,7 +119,7 @@ table_add(InvCpuTable *table, InvCpuModel *model, GError **error)
     if (!length || length > MAX_NAME || table->models->len >= MAX_MODELS || g_hash_table_contains(table->by_name, model->name)) {
         guint count = table->models->len;
 
-        model_free(model);
+        inv_cpu_model_free(model);
         if (count >= MAX_MODELS)
             return inv_error_set(error, VIR_ERR_INVALID_ARG, "a QEMU with more than %u CPU models is not believed", MAX_MODELS);
         if (!length || length > MAX_NAME)
@@ -162,7 +161,7 @@ inv_cpu_table_set_definitions(InvCpuTable *table, const InvCpuMap *map, const In
     for (guint i = 0; i < inv_json_size(definitions); i++) {
         InvCpuModel *model = read_model(inv_json_at(definitions, i), "typename", "unavailable-features", map);
 
-        if (!table_add(table, model, error))
+        if (!inv_cpu_table_add(table, model, error))
             return FALSE;
     }
     return TRUE;
@@ -350,7 +349,7 @@ model_from_json(InvCpuTable *table, const InvJson *json, char *const *names, gui
 {
     InvCpuModel *model = read_model(json, "type", "unavailable", NULL);
 
-    if (!table_add(table, model, error))
+    if (!inv_cpu_table_add(table, model, error))
         return FALSE;
     if (!inv_json_get(json, "on"))
         return TRUE;

@@ -55,6 +55,8 @@ typedef struct {
     InvCpuExpansion *expansion; /* NULL: not asked, or this architecture cannot expand */
 } InvCpuModel;
 
+void inv_cpu_model_free(InvCpuModel *model);
+
 typedef struct InvCpuTable InvCpuTable;
 
 InvCpuTable *inv_cpu_table_new(const char *arch, const char *machine, InvFeatureNames *names);
@@ -64,6 +66,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvCpuTable, inv_cpu_table_unref)
 
 /* Only while the table is being built. @definitions: the array of query-cpu-definitions' reply. */
 gboolean inv_cpu_table_set_definitions(InvCpuTable *table, const InvCpuMap *map, const InvJson *definitions, GError **error);
+/* A model from elsewhere; takes @model over, whatever becomes of it. VIR_ERR_INVALID_ARG: no usable name, listed twice, too many. */
+gboolean inv_cpu_table_add(InvCpuTable *table, InvCpuModel *model, GError **error);
 /* Takes @expansion over; FALSE when the table has no such model. */
 gboolean inv_cpu_table_set_expansion(InvCpuTable *table, const char *model, InvCpuExpansion *expansion);
 
