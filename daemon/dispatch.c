@@ -12,7 +12,7 @@ static const InvDispatchFamily *const remote_families[] = {
     &inv_dispatch_cpu,     &inv_dispatch_job,
 };
 
-static const InvDispatchFamily *const invar_families[] = { &inv_dispatch_invar, &inv_dispatch_baseline };
+static const InvDispatchFamily *const invar_families[] = { &inv_dispatch_invar, &inv_dispatch_baseline, &inv_dispatch_fleet };
 
 static void
 client_opened(InvRpcClient *client, gpointer user_data)

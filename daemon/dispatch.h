@@ -27,6 +27,7 @@ extern const InvDispatchFamily inv_dispatch_job;
 /* Of Invar's own program. */
 extern const InvDispatchFamily inv_dispatch_invar;
 extern const InvDispatchFamily inv_dispatch_baseline;
+extern const InvDispatchFamily inv_dispatch_fleet;
 
 /* Hands all families to the server. */
 void inv_dispatch_register(InvDaemon *daemon);

@@ -173,6 +173,7 @@ inv_host_memory_stats_at(const char *root, InvMemoryStats *stats, GError **error
     stats->free = kib_field(text, "MemFree");
     stats->buffers = kib_field(text, "Buffers");
     stats->cached = kib_field(text, "Cached");
+    stats->available = kib_field(text, "MemAvailable");
     if (!stats->total)
         return inv_error_set(error, VIR_ERR_OPERATION_UNSUPPORTED, "this host's memory is not known: '%s' has no line MemTotal",
                              path);

@@ -62,6 +62,7 @@ gboolean inv_host_free_memory_at(const char *root, guint64 *bytes, GError **erro
 /* KiB, as virNodeGetMemoryStats of all cells. */
 typedef struct {
     guint64 total, free, buffers, cached;
+    guint64 available; /* what a new program can have without swapping; 0: this kernel does not say */
 } InvMemoryStats;
 
 gboolean inv_host_memory_stats(InvMemoryStats *stats, GError **error);

@@ -26,6 +26,12 @@ typedef struct {
  */
 char **inv_command_build(const InvDomain *domain, const InvCommandContext *context, GError **error);
 
+/*
+ * The device types that the command line of @domain asks its emulator for ("virtio-blk-pci"), sorted, each
+ * once, NULL-terminated, owned by the caller. Errors as of inv_command_build(). (device_types.c)
+ */
+char **inv_command_device_types(const InvDomain *domain, InvEmulator *emulator, const InvMachine *machine, GError **error);
+
 /* QEMU's id of a device; the alias that the live XML shows. Owned by the caller. */
 void inv_command_assign_aliases(InvDomain *domain);
 

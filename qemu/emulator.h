@@ -141,6 +141,8 @@ const InvMachine *inv_emulator_find_machine(const InvEmulator *emulator, const c
 const InvMachine *inv_emulator_usual_machine(const InvEmulator *emulator, const char *name, GError **error);
 /* Does its QOM have the device type ("virtio-rng-pci")? */
 gboolean inv_emulator_has_device(const InvEmulator *emulator, const char *type);
+/* All of them, sorted, NULL-terminated, owned by the caller. */
+char **inv_emulator_list_devices(const InvEmulator *emulator);
 
 /*
  * Facts for decisions about one accelerator and machine (canonical): always with the definition of

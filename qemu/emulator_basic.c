@@ -470,3 +470,24 @@ inv_emulator_has_device(const InvEmulator *emulator, const char *type)
 {
     return g_hash_table_contains(emulator->devices, type);
 }
+
+static int
+compare_names(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+char **
+inv_emulator_list_devices(const InvEmulator *emulator)
+{
+    g_autoptr(GPtrArray) list = g_ptr_array_new_with_free_func(g_free);
+    GHashTableIter iter;
+    gpointer name;
+
+    g_hash_table_iter_init(&iter, emulator->devices);
+    while (g_hash_table_iter_next(&iter, &name, NULL))
+        g_ptr_array_add(list, g_strdup(name));
+    g_ptr_array_sort(list, compare_names);
+    g_ptr_array_add(list, NULL);
+    return (char **)g_ptr_array_steal(list, NULL);
+}

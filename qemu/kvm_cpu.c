@@ -156,21 +156,57 @@ identify(InvCpuSeen *seen)
     return leaf && !(leaf->regs[INV_CPU_REGISTER_ECX] & LEAF1_ECX_HYPERVISOR) && inv_cpu_seen_identify(data, seen, NULL);
 }
 
+struct InvKvmSettings {
+    InvCpuHostSettings settings; /* borrows the rest */
+    char **parameters;
+    char *release, *cmdline;
+    InvCpuSeen *seen;
+    InvCpuSignature chip;
+};
+
+InvKvmSettings *
+inv_kvm_settings_new(void)
+{
+    InvKvmSettings *own = g_new0(InvKvmSettings, 1);
+    g_autofree char *path = inv_root_path(BOOT_OPTIONS);
+
+    own->parameters = inv_kvm_parameters();
+    own->release = inv_root_kernel_release();
+    /* What cannot be read is not known. */
+    if (!inv_file_read(path, BOOT_OPTIONS_LIMIT, &own->cmdline, NULL, NULL))
+        own->cmdline = NULL;
+    own->seen = g_new0(InvCpuSeen, 1);
+    if (identify(own->seen))
+        own->chip = (InvCpuSignature){ own->seen->vendor, own->seen->family, own->seen->model_number, own->seen->stepping };
+    own->settings = (InvCpuHostSettings){ .release = own->release,
+                                          .cmdline = own->cmdline,
+                                          .parameters = (const char *const *)own->parameters,
+                                          .chip = own->chip.vendor ? &own->chip : NULL };
+    return own;
+}
+
+void
+inv_kvm_settings_free(InvKvmSettings *own)
+{
+    if (!own)
+        return;
+    inv_cpu_seen_free(own->seen);
+    g_strfreev(own->parameters);
+    g_free(own->release);
+    g_free(own->cmdline);
+    g_free(own);
+}
+
+const InvCpuHostSettings *
+inv_kvm_settings_get(const InvKvmSettings *own)
+{
+    return &own->settings;
+}
+
 InvCpuHostLimits *
 inv_kvm_host_limits(const InvCpuLimits *limits, const InvCpuMap *map)
 {
-    g_auto(GStrv) parameters = inv_kvm_parameters();
-    g_autofree char *release = inv_root_kernel_release();
-    g_autofree char *path = inv_root_path(BOOT_OPTIONS);
-    g_autofree char *cmdline = NULL;
-    g_autoptr(InvCpuSeen) seen = g_new0(InvCpuSeen, 1);
-    const InvCpuSignature chip = identify(seen) ? (InvCpuSignature){ seen->vendor, seen->family, seen->model_number, seen->stepping }
-                                                : (InvCpuSignature){ NULL };
+    g_autoptr(InvKvmSettings) own = inv_kvm_settings_new();
 
-    /* What cannot be read is not known. */
-    if (!inv_file_read(path, BOOT_OPTIONS_LIMIT, &cmdline, NULL, NULL))
-        cmdline = NULL;
-    return inv_cpu_host_limits_new(limits, map,
-                                   &(InvCpuHostSettings){ .release = release, .cmdline = cmdline, .parameters = (const char *const *)parameters,
-                                                          .chip = chip.vendor ? &chip : NULL });
+    return inv_cpu_host_limits_new(limits, map, &own->settings);
 }

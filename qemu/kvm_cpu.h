@@ -23,6 +23,14 @@ InvCpuidData *inv_kvm_cpuid_data_of(const char *path, GError **error);
 InvCpuidData *inv_cpuid_data_replayed(const char *variable, GError **error);
 #endif
 
+/* What this host's kernel (its release, /proc/cmdline) and KVM's modules are set to, and on which chip. */
+typedef struct InvKvmSettings InvKvmSettings;
+InvKvmSettings *inv_kvm_settings_new(void);
+void inv_kvm_settings_free(InvKvmSettings *own);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvKvmSettings, inv_kvm_settings_free)
+/* Borrowed. */
+const InvCpuHostSettings *inv_kvm_settings_get(const InvKvmSettings *own);
+
 /*
  * What the settings of this host's kernel (its release, /proc/cmdline) and of KVM's modules keep from
  * guests. Borrows @limits. Owned by the caller.
