@@ -50,7 +50,7 @@ run_define(InvCli *cli, const InvArgs *args, GError **error)
         return INV_EXIT_ERROR;
     if (!define_xml(cli, xml, inv_args_flag(args, "validate") ? VIR_DOMAIN_DEFINE_VALIDATE : 0, &domain, error))
         return inv_cli_fail(cli, "Failed to define domain from %s", file);
-    inv_uuid_format(domain.uuid, uuid);
+    inv_domain_uuid_format(domain.uuid, uuid);
     return inv_cli_done(cli, domain.name, uuid, "Domain '%s' defined from %s", domain.name, file);
 }
 
@@ -83,7 +83,7 @@ run_create(InvCli *cli, const InvArgs *args, GError **error)
         return INV_EXIT_ERROR;
     if (!inv_cli_call(cli, REMOTE_PROC_DOMAIN_CREATE_XML, &call, &ret, error))
         return inv_cli_fail(cli, "Failed to create domain from %s", file);
-    inv_uuid_format(ret.dom.uuid, uuid);
+    inv_domain_uuid_format(ret.dom.uuid, uuid);
     return inv_cli_done(cli, ret.dom.name, uuid, "Domain '%s' created from %s", ret.dom.name, file);
 }
 
@@ -122,7 +122,7 @@ run_undefine(InvCli *cli, const InvArgs *args, GError **error)
     remote_domain_undefine_flags_args call = { .dom = domain, .flags = inv_args_bits(args, bits) };
     if (!inv_cli_call(cli, REMOTE_PROC_DOMAIN_UNDEFINE_FLAGS, &call, NULL, error))
         return inv_cli_fail(cli, "Failed to undefine domain '%s'", domain.name);
-    inv_uuid_format(domain.uuid, uuid);
+    inv_domain_uuid_format(domain.uuid, uuid);
     return inv_cli_done(cli, domain.name, uuid, "Domain '%s' has been undefined", domain.name);
 }
 
@@ -179,7 +179,7 @@ run_domrename(InvCli *cli, const InvArgs *args, GError **error)
     remote_domain_rename_args call = { .dom = domain, .new_name = &new_name };
     if (!inv_cli_call(cli, REMOTE_PROC_DOMAIN_RENAME, &call, &ret, error))
         return INV_EXIT_ERROR;
-    inv_uuid_format(domain.uuid, uuid);
+    inv_domain_uuid_format(domain.uuid, uuid);
     return inv_cli_done(cli, new_name, uuid, "Domain successfully renamed");
 }
 
@@ -201,7 +201,7 @@ run_autostart(InvCli *cli, const InvArgs *args, GError **error)
     remote_domain_set_autostart_args call = { .dom = domain, .autostart = !disable };
     if (!inv_cli_call(cli, REMOTE_PROC_DOMAIN_SET_AUTOSTART, &call, NULL, error))
         return inv_cli_fail(cli, "Failed to %s domain '%s' as autostarted", disable ? "unmark" : "mark", domain.name);
-    inv_uuid_format(domain.uuid, uuid);
+    inv_domain_uuid_format(domain.uuid, uuid);
     return inv_cli_done(cli, domain.name, uuid, "Domain '%s' %s as autostarted", domain.name, disable ? "unmarked" : "marked");
 }
 
@@ -233,7 +233,7 @@ apply_edit(InvCli *cli, const remote_nonnull_domain *domain, const char *before,
 
     if (!check_unchanged(cli, domain, before, error) || !define_xml(cli, after, flags, &defined, error))
         return INV_EXIT_ERROR;
-    inv_uuid_format(defined.uuid, uuid);
+    inv_domain_uuid_format(defined.uuid, uuid);
     return inv_cli_done(cli, defined.name, uuid, "Domain '%s' XML configuration edited.", defined.name);
 }
 

@@ -14,7 +14,7 @@ done(InvCli *cli, const remote_nonnull_domain *domain, const char *format)
     char uuid[INV_UUID_TEXT_SIZE];
     g_auto(GStrv) parts = g_strsplit(format, "%s", 2);
 
-    inv_uuid_format(domain->uuid, uuid);
+    inv_domain_uuid_format(domain->uuid, uuid);
     return inv_cli_done(cli, domain->name, uuid, "%s%s%s", parts[0], domain->name, parts[1]);
 }
 

@@ -241,7 +241,7 @@ done(InvCli *cli, const remote_nonnull_domain *domain, const char *what)
 
     if (!cli->json)
         return INV_EXIT_OK;
-    inv_uuid_format(domain->uuid, uuid);
+    inv_domain_uuid_format(domain->uuid, uuid);
     return inv_cli_done(cli, domain->name, uuid, "%s", what);
 }
 

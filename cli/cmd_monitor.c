@@ -89,7 +89,7 @@ fill_row(InvCli *cli, const remote_nonnull_domain *domain, gboolean title, Row *
         g_strlcpy(row->id, "-", sizeof(row->id));
     else
         g_snprintf(row->id, sizeof(row->id), "%d", domain->id);
-    inv_uuid_format(domain->uuid, row->uuid);
+    inv_domain_uuid_format(domain->uuid, row->uuid);
     if (!inv_domain_state(cli, domain, &row->state, &row->reason, NULL))
         return FALSE;
     if (title) {
@@ -156,7 +156,7 @@ list_words(const remote_connect_list_all_domains_ret *list, const InvArgs *args)
         g_autofree char *name = inv_text_escape(domain->name, INV_TEXT_LINE);
         char uuid[INV_UUID_TEXT_SIZE];
 
-        inv_uuid_format(domain->uuid, uuid);
+        inv_domain_uuid_format(domain->uuid, uuid);
         if (inv_args_flag(args, "uuid"))
             g_string_append_printf(line, "%s ", uuid);
         if (inv_args_flag(args, "id") && domain->id >= 0)
@@ -267,7 +267,7 @@ run_domuuid(InvCli *cli, const InvArgs *args, GError **error)
 
     if (!inv_domain_find(cli, inv_args_string(args, "domain"), INV_BY_ANY, &domain, error))
         return INV_EXIT_ERROR;
-    inv_uuid_format(domain.uuid, uuid);
+    inv_domain_uuid_format(domain.uuid, uuid);
     if (cli->json)
         return inv_cli_print_json_string("uuid", uuid);
     inv_cli_print("%s\n", uuid);
@@ -364,7 +364,7 @@ print_info(const remote_nonnull_domain *domain, const Info *info)
     enum { WIDTH = 15 };
     char uuid[INV_UUID_TEXT_SIZE];
 
-    inv_uuid_format(domain->uuid, uuid);
+    inv_domain_uuid_format(domain->uuid, uuid);
     if (domain->id >= 0)
         inv_cli_print_field(WIDTH, "Id", "%d", domain->id);
     else
@@ -417,7 +417,7 @@ info_json(const remote_nonnull_domain *domain, const Info *info)
     InvJson *json = inv_json_new_object();
     char uuid[INV_UUID_TEXT_SIZE];
 
-    inv_uuid_format(domain->uuid, uuid);
+    inv_domain_uuid_format(domain->uuid, uuid);
     inv_json_object_set(json, "id", domain->id >= 0 ? inv_json_new_int(domain->id) : inv_json_new_null());
     inv_json_object_set_string(json, "name", domain->name);
     inv_json_object_set_string(json, "uuid", uuid);

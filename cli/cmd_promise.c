@@ -202,7 +202,7 @@ run_cpu_reopen(InvCli *cli, const InvArgs *args, GError **error)
         print_changes(cli, &ret);
         return INV_EXIT_OK;
     }
-    inv_uuid_format(domain.uuid, uuid);
+    inv_domain_uuid_format(domain.uuid, uuid);
     return inv_cli_done(cli, domain.name, uuid, "The CPU record of domain '%s' is reopened as revision %" G_GINT64_FORMAT, domain.name,
                         (gint64)ret.revision);
 }

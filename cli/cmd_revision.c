@@ -236,7 +236,7 @@ run_revision_restore(InvCli *cli, const InvArgs *args, GError **error)
     memcpy(call.uuid, domain.uuid, sizeof(call.uuid));
     if (!inv_cli_call_invar(cli, INVAR_PROC_RESTORE_REVISION, &call, &ret, error))
         return inv_cli_fail(cli, "Failed to restore revision %u of domain '%s'", number, domain.name);
-    inv_uuid_format(domain.uuid, uuid);
+    inv_domain_uuid_format(domain.uuid, uuid);
     return inv_cli_done(cli, domain.name, uuid, "Domain '%s' is back at revision %u, as revision %" G_GINT64_FORMAT, domain.name, number,
                         (gint64)ret.revision);
 }

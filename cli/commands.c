@@ -16,6 +16,7 @@ const InvCommandGroup inv_command_groups[] = {
     { "Emulators", "emulator", inv_emulator_commands },
     { "CPU Promises", "promise", inv_promise_commands },
     { "Revisions", "revision", inv_revision_commands },
+    { "Fleet", "fleet", inv_fleet_commands },
     { "Invar itself", "invar", inv_self_commands },
     { NULL, NULL, NULL },
 };

@@ -18,6 +18,7 @@ extern const InvCommand inv_algebra_commands[];
 extern const InvCommand inv_emulator_commands[];
 extern const InvCommand inv_promise_commands[];
 extern const InvCommand inv_revision_commands[];
+extern const InvCommand inv_fleet_commands[];
 extern const InvCommand inv_self_commands[];
 
 /* Commands, or parts of them, that stand in another family's file. */

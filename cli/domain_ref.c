@@ -8,7 +8,7 @@
 INV_RPC_AUTOCLEAN(remote_domain_get_xml_desc_ret)
 
 void
-inv_uuid_format(const char uuid[VIR_UUID_BUFLEN], char text[INV_UUID_TEXT_SIZE])
+inv_domain_uuid_format(const char uuid[VIR_UUID_BUFLEN], char text[INV_UUID_TEXT_SIZE])
 {
     char *out = text;
 
@@ -21,7 +21,7 @@ inv_uuid_format(const char uuid[VIR_UUID_BUFLEN], char text[INV_UUID_TEXT_SIZE])
 }
 
 gboolean
-inv_uuid_parse(const char *text, char uuid[VIR_UUID_BUFLEN])
+inv_domain_uuid_parse(const char *text, char uuid[VIR_UUID_BUFLEN])
 {
     for (guint i = 0; i < VIR_UUID_BUFLEN; i++) {
         if (*text == '-' && i)
@@ -69,7 +69,7 @@ inv_domain_find(InvCli *cli, const char *text, InvDomainBy by, remote_nonnull_do
     if (by & INV_BY_UUID && (!last || is_absent(last))) {
         remote_domain_lookup_by_uuid_args args;
 
-        if (inv_uuid_parse(text, args.uuid)) {
+        if (inv_domain_uuid_parse(text, args.uuid)) {
             g_clear_error(&last);
             if (lookup(cli, REMOTE_PROC_DOMAIN_LOOKUP_BY_UUID, &args, domain, &last))
                 return TRUE;

@@ -32,9 +32,9 @@ gboolean inv_domain_find(InvCli *cli, const char *text, InvDomainBy by, remote_n
 /* The domain that the option "domain" names. */
 gboolean inv_domain_of(InvCli *cli, const InvArgs *args, remote_nonnull_domain *domain, GError **error);
 
-void inv_uuid_format(const char uuid[VIR_UUID_BUFLEN], char text[INV_UUID_TEXT_SIZE]);
+void inv_domain_uuid_format(const char uuid[VIR_UUID_BUFLEN], char text[INV_UUID_TEXT_SIZE]);
 /* With or without dashes. */
-gboolean inv_uuid_parse(const char *text, char uuid[VIR_UUID_BUFLEN]);
+gboolean inv_domain_uuid_parse(const char *text, char uuid[VIR_UUID_BUFLEN]);
 
 /* "running", "shut off", … and "booted", "destroyed", …: virsh's words; "unknown" or "no state" for what is not known. */
 const char *inv_domain_state_text(int state);

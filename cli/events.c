@@ -110,7 +110,7 @@ decode(XDR *xdr, guint kind, InvEvent *event)
 
     if (!xdr_int(xdr, &number) || (kinds[kind].reason && !xdr_int(xdr, &number)) || !xdr_remote_nonnull_domain(xdr, &domain))
         return FALSE;
-    inv_uuid_format(domain.uuid, uuid);
+    inv_domain_uuid_format(domain.uuid, uuid);
     event->name = kinds[kind].name;
     event->domain = g_strdup(domain.name);
     event->uuid = g_strdup(uuid);

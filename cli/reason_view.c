@@ -7,16 +7,8 @@
 /* Narrower text would be a ribbon: the line is left long instead. */
 #define NARROWEST 20
 
-/* Reasons that differ in nothing but the feature. */
-typedef struct {
-    const InvReason *first; /* borrowed */
-    char *reason, *remedy;  /* with NAME where the feature's name stands */
-    GString *features;
-    guint count; /* of features */
-} Group;
-
 static void
-group_free(Group *group)
+group_free(InvReasonGroup *group)
 {
     g_free(group->reason);
     g_free(group->remedy);
@@ -55,8 +47,8 @@ group_key(const InvReason *reason, const char *text, const char *remedy)
     return g_strdup_printf("%s\n%d\n%s\n%s", reason->heading, reason->feature != NULL, text, remedy);
 }
 
-static GPtrArray *
-group_reasons(const InvReason *reasons, guint count)
+GPtrArray *
+inv_reasons_group(const InvReason *reasons, guint count)
 {
     g_autoptr(GHashTable) by_key = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     GPtrArray *groups = g_ptr_array_new_with_free_func((GDestroyNotify)group_free);
@@ -65,10 +57,10 @@ group_reasons(const InvReason *reasons, guint count)
         g_autofree char *text = without_name(reasons[i].reason, reasons[i].feature);
         g_autofree char *remedy = without_name(reasons[i].remedy, reasons[i].feature);
         g_autofree char *key = group_key(&reasons[i], text, remedy);
-        Group *group = g_hash_table_lookup(by_key, key);
+        InvReasonGroup *group = g_hash_table_lookup(by_key, key);
 
         if (!group) {
-            group = g_new0(Group, 1);
+            group = g_new0(InvReasonGroup, 1);
             group->first = &reasons[i];
             group->reason = g_steal_pointer(&text);
             group->remedy = g_steal_pointer(&remedy);
@@ -131,7 +123,7 @@ inv_view_append_names(GString *out, const InvCli *cli, InvColour colour, const c
 }
 
 static void
-append_group(GString *out, const InvCli *cli, const Group *group, guint width)
+append_group(GString *out, const InvCli *cli, const InvReasonGroup *group, guint width)
 {
     const InvReason *first = group->first;
     gboolean many = group->count > 1;
@@ -149,7 +141,7 @@ append_group(GString *out, const InvCli *cli, const Group *group, guint width)
 void
 inv_reasons_append(GString *out, const InvCli *cli, const InvReason *reasons, guint count, guint width)
 {
-    g_autoptr(GPtrArray) groups = group_reasons(reasons, count);
+    g_autoptr(GPtrArray) groups = inv_reasons_group(reasons, count);
 
     for (guint i = 0; i < groups->len; i++)
         append_group(out, cli, g_ptr_array_index(groups, i), width);

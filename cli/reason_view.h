@@ -16,6 +16,17 @@ typedef struct {
     InvColour colour;   /* of the heading */
 } InvReason;
 
+/* Reasons that differ in nothing but the feature. With one feature only, the texts of `first` name it. */
+typedef struct {
+    const InvReason *first; /* borrowed */
+    char *reason, *remedy;  /* with NAME where the feature's name stands */
+    GString *features;      /* a blank between them */
+    guint count;            /* of features */
+} InvReasonGroup;
+
+/* Of InvReasonGroup, owned by the caller; borrows @reasons. */
+GPtrArray *inv_reasons_group(const InvReason *reasons, guint count);
+
 /*
  * Appends @reasons as groups: those that differ in nothing but the feature, in their texts too, are
  * one cause with one remedy, and the feature's name is NAME in them.

@@ -80,12 +80,12 @@ uuids_are_read_and_written(void **state)
     char uuid[VIR_UUID_BUFLEN];
     char again[INV_UUID_TEXT_SIZE];
 
-    assert_true(inv_uuid_parse(dashed, uuid));
-    inv_uuid_format(uuid, again);
+    assert_true(inv_domain_uuid_parse(dashed, uuid));
+    inv_domain_uuid_format(uuid, again);
     assert_string_equal(again, dashed);
-    assert_true(inv_uuid_parse("6695eb01f6a4830479aa97f2502e193f", uuid));
+    assert_true(inv_domain_uuid_parse("6695eb01f6a4830479aa97f2502e193f", uuid));
     for (guint i = 0; i < G_N_ELEMENTS(bad); i++)
-        assert_false(inv_uuid_parse(bad[i], uuid));
+        assert_false(inv_domain_uuid_parse(bad[i], uuid));
 }
 
 static gsize
