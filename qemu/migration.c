@@ -231,10 +231,15 @@ inv_migration_listen(InvQmp *qmp, const char *address, gboolean *in_use, guint d
 {
     InvJson *arguments = inv_json_new_object();
     GError *refused = NULL;
+    gboolean taken = inv_migration_address_in_use(address);
 
-    if (in_use)
-        *in_use = FALSE;
     inv_json_object_set_string(arguments, "uri", address);
+    if (in_use)
+        *in_use = taken;
+    if (taken) {
+        inv_json_free(arguments);
+        return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "cannot wait for a migration on '%s': the address is in use", address);
+    }
     if (call_with(qmp, "migrate-incoming", arguments, deadline_ms, &refused))
         return TRUE;
     /* QEMU has no word of its own for it; it runs in the C locale. */

@@ -45,7 +45,9 @@ gboolean inv_migration_configure(InvQmp *qmp, const InvMigrationSettings *settin
 
 /*
  * Incoming: listens on a QEMU migration address ("tcp:[::]:49152", "unix:/path").
- * VIR_ERR_OPERATION_FAILED; *@in_use (may be NULL): the address is taken, another may be tried.
+ * VIR_ERR_OPERATION_FAILED; *@in_use (may be NULL): the address is taken, another may be tried. An address
+ * that is taken is seen before QEMU is asked: 10.0 does not listen a second time once it has failed. When
+ * it is taken just then all the same, *@in_use is TRUE, but only a QEMU like 7.2 or a new one can try again.
  */
 gboolean inv_migration_listen(InvQmp *qmp, const char *address, gboolean *in_use, guint deadline_ms, GError **error);
 
@@ -124,5 +126,11 @@ gboolean inv_migration_uri_parse(const char *uri, char **host, guint *port, char
 
 /* QEMU's form of an address, owned by the caller: "tcp:host:port", IPv6 in brackets. */
 char *inv_migration_address_tcp(const char *host, guint port);
+
+/*
+ * Whether somebody listens on this address of ours ("tcp:…") already; FALSE also for what is no such
+ * address. Another may take it the moment after.
+ */
+gboolean inv_migration_address_in_use(const char *address);
 
 G_END_DECLS

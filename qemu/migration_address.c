@@ -3,7 +3,11 @@
 #include "qemu/migration.h"
 
 #include "util/error.h"
+#include "util/fd.h"
 
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -117,4 +121,42 @@ char *
 inv_migration_address_tcp(const char *host, guint port)
 {
     return strchr(host, ':') ? g_strdup_printf("tcp:[%s]:%u", host, port) : g_strdup_printf("tcp:%s:%u", host, port);
+}
+
+/* With the options that QEMU listens with, so that the kernel has the same answer. */
+static gboolean
+can_listen(const struct addrinfo *at)
+{
+    inv_autofd int fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int on = 1;
+    const int off = 0;
+
+    if (fd < 0)
+        return TRUE;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (at->ai_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    return (bind(fd, at->ai_addr, at->ai_addrlen) == 0 && listen(fd, 1) == 0) || errno != EADDRINUSE;
+}
+
+gboolean
+inv_migration_address_in_use(const char *address)
+{
+    const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV };
+    struct addrinfo *found = NULL;
+    g_autofree char *host = NULL;
+    g_autofree char *path = NULL;
+    g_autofree char *service = NULL;
+    gboolean in_use = FALSE;
+    guint port;
+
+    if (!inv_migration_uri_parse(address, &host, &port, &path, NULL) || !host || !port)
+        return FALSE;
+    service = g_strdup_printf("%u", port);
+    if (getaddrinfo(host, service, &hints, &found) != 0)
+        return FALSE;
+    for (const struct addrinfo *at = found; at && !in_use; at = at->ai_next)
+        in_use = !can_listen(at);
+    freeaddrinfo(found);
+    return in_use;
 }

@@ -14,6 +14,8 @@
 #include "qemu/migration.h"
 #include "util/error.h"
 
+#include <netinet/in.h>
+
 #define GREETING "{\"QMP\":{\"version\":{\"qemu\":{\"major\":7,\"minor\":2,\"micro\":0},\"package\":\"\"},\"capabilities\":[]}}\r\n"
 #define DEADLINE_MS 10000u
 #define N_ANSWERS 4
@@ -247,9 +249,9 @@ steps_are_commands(void **state)
 {
     gboolean in_use = TRUE;
 
-    assert_true(inv_migration_listen(qmp, "tcp:[::]:49152", &in_use, DEADLINE_MS, &error));
+    assert_true(inv_migration_listen(qmp, "unix:/m", &in_use, DEADLINE_MS, &error));
     assert_false(in_use);
-    assert_true(inv_migration_listen_recover(qmp, "tcp:[::]:49153", DEADLINE_MS, &error));
+    assert_true(inv_migration_listen_recover(qmp, "unix:/n", DEADLINE_MS, &error));
     assert_true(inv_migration_start(qmp, "unix:/x", FALSE, DEADLINE_MS, &error));
     assert_true(inv_migration_start(qmp, "unix:/y", TRUE, DEADLINE_MS, &error));
     assert_true(inv_migration_continue(qmp, DEADLINE_MS, &error));
@@ -257,8 +259,8 @@ steps_are_commands(void **state)
     assert_true(inv_migration_pause_postcopy(qmp, DEADLINE_MS, &error));
     assert_true(inv_migration_cancel(qmp, DEADLINE_MS, &error));
     assert_true(inv_migration_set_parameter(qmp, "downtime-limit", 12, DEADLINE_MS, &error));
-    assert_string_equal(said(), "migrate-incoming {\"uri\":\"tcp:[::]:49152\"}\n"
-                                "migrate-recover {\"uri\":\"tcp:[::]:49153\"}\n"
+    assert_string_equal(said(), "migrate-incoming {\"uri\":\"unix:/m\"}\n"
+                                "migrate-recover {\"uri\":\"unix:/n\"}\n"
                                 "migrate {\"uri\":\"unix:/x\"}\n"
                                 "migrate {\"uri\":\"unix:/y\",\"resume\":true}\n"
                                 "migrate-continue {\"state\":\"pre-switchover\"}\n"
@@ -276,14 +278,38 @@ taken_address_is_told_apart(void **state)
     gboolean in_use;
 
     answers = taken;
-    assert_false(inv_migration_listen(qmp, "tcp:[::]:49152", &in_use, DEADLINE_MS, &error));
+    assert_false(inv_migration_listen(qmp, "unix:/m", &in_use, DEADLINE_MS, &error));
     assert_true(in_use);
     assert_int_equal(inv_error_code(error), VIR_ERR_OPERATION_FAILED);
-    assert_non_null(strstr(error->message, "cannot wait for a migration on 'tcp:[::]:49152': "));
+    assert_non_null(strstr(error->message, "cannot wait for a migration on 'unix:/m': "));
     answers = bad;
-    assert_false(inv_migration_listen(qmp, "tcp:[::]:49152", &in_use, DEADLINE_MS, NULL));
+    assert_false(inv_migration_listen(qmp, "unix:/m", &in_use, DEADLINE_MS, NULL));
     assert_false(in_use);
-    assert_false(inv_migration_listen(qmp, "tcp:[::]:49152", NULL, DEADLINE_MS, NULL));
+    assert_false(inv_migration_listen(qmp, "unix:/m", NULL, DEADLINE_MS, NULL));
+}
+
+/* Before QEMU is asked: one that has failed once may not listen again. */
+static void
+taken_address_is_not_tried(void **state)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t length = sizeof at;
+    g_autofree char *address = NULL;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    gboolean in_use = FALSE;
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &length), 0);
+    address = inv_migration_address_tcp("127.0.0.1", ntohs(at.sin_port));
+    assert_false(inv_migration_listen(qmp, address, &in_use, DEADLINE_MS, &error));
+    assert_true(in_use);
+    assert_true(inv_migration_address_in_use(address));
+    assert_non_null(strstr(error->message, "is in use"));
+    close(fd);
+    assert_false(inv_migration_address_in_use(address));
+    assert_false(inv_migration_address_in_use("unix:/m"));
+    assert_string_equal(said(), "");
 }
 
 static void
@@ -492,7 +518,7 @@ address_is_written(void **state)
 int
 main(void)
 {
-    struct CMUnitTest tests[G_N_ELEMENTS(configure_cases) + G_N_ELEMENTS(state_cases) + G_N_ELEMENTS(uri_cases) + 7];
+    struct CMUnitTest tests[G_N_ELEMENTS(configure_cases) + G_N_ELEMENTS(state_cases) + G_N_ELEMENTS(uri_cases) + 8];
     gsize n = 0;
 
     for (gsize i = 0; i < G_N_ELEMENTS(configure_cases); i++)
@@ -503,6 +529,7 @@ main(void)
         tests[n++] = (struct CMUnitTest){ uri_cases[i].uri, uri_is_taken_apart, NULL, NULL, (void *)&uri_cases[i] };
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(steps_are_commands, setup, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(taken_address_is_told_apart, setup, teardown);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(taken_address_is_not_tried, setup, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(postcopy_is_not_cancelled, setup, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(parameters_are_read, setup, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(progress_is_read, setup, teardown);
