@@ -4,6 +4,7 @@
 #include "daemon/domain_start.h"
 #include "daemon/domain_stop.h"
 #include "daemon/guest_process.h"
+#include "daemon/load_domains.h"
 #include "daemon/monitor_events.h"
 #include "daemon/record_jobs.h"
 #include "util/error.h"
@@ -41,42 +42,6 @@ inv_adopt_mark_stopped(InvDaemon *daemon, const InvVm *vm, gboolean stopped)
     fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         g_warning("cannot note in '%s' that the domain was shut off: %s", path, g_strerror(errno));
-}
-
-/* A definition that this version cannot read is kept as it is and listed: it is somebody's data. */
-static void
-load_domain(InvDaemon *daemon, const InvStoredDomain *stored)
-{
-    unsigned char uuid[VIR_UUID_BUFLEN];
-    g_autoptr(InvVm) vm = NULL;
-    g_autoptr(InvDomain) domain = NULL;
-    g_autoptr(GError) error = NULL;
-    g_autoptr(InvRegistryLock) lock = NULL;
-
-    if (!inv_uuid_parse(stored->uuid, uuid)) {
-        g_warning("the store has a domain '%s' with the malformed uuid '%s': it is left out", stored->name, stored->uuid);
-        return;
-    }
-    vm = inv_vm_new(daemon->registry, uuid, stored->name);
-    vm->inactive_xml = g_strdup(stored->xml);
-    vm->autostart = stored->autostart;
-    vm->revision = stored->revision;
-    lock = inv_registry_lock(daemon->registry);
-    domain = inv_domain_parse(stored->xml, &error);
-    if (domain) {
-        inv_vm_set_summary_locked(vm, domain);
-    } else {
-        g_warning("the definition of domain '%s' cannot be read: %s", stored->name, error->message);
-        inv_vm_add_message_locked(vm, "its definition cannot be read: %s", error->message);
-    }
-    g_clear_error(&error);
-    if (stored->record && !(vm->record = inv_record_parse(stored->record, &error))) {
-        g_warning("the CPU record of domain '%s' cannot be read: %s", stored->name, error->message);
-        inv_vm_add_message_locked(vm, "its CPU record cannot be read: %s", error->message);
-    }
-    g_clear_error(&error);
-    if (!inv_registry_add_locked(daemon->registry, vm, &error))
-        g_warning("domain '%s' is left out: %s", stored->name, error->message);
 }
 
 static InvQmp *
@@ -245,13 +210,7 @@ adopt_all(InvDaemon *daemon, GError **error)
 gboolean
 inv_adopt_load(InvDaemon *daemon, GError **error)
 {
-    g_autoptr(GPtrArray) domains = inv_store_list_domains(daemon->store, error);
-
-    if (!domains)
-        return FALSE;
-    for (guint i = 0; i < domains->len; i++)
-        load_domain(daemon, g_ptr_array_index(domains, i));
-    return adopt_all(daemon, error);
+    return inv_load_domains(daemon, error) && adopt_all(daemon, error);
 }
 
 typedef struct {
@@ -287,17 +246,16 @@ autostart(gpointer data)
 void
 inv_adopt_autostart(InvDaemon *daemon)
 {
-    g_autoptr(GPtrArray) all = inv_registry_list(daemon->registry);
+    g_autoptr(GPtrArray) marked = inv_registry_list_autostart(daemon->registry);
     Autostart *job = g_new0(Autostart, 1);
-    g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 
     job->daemon = daemon;
     job->vms = g_ptr_array_new_with_free_func((GDestroyNotify)inv_vm_unref);
-    for (guint i = 0; i < all->len; i++) {
-        InvVm *vm = g_ptr_array_index(all, i);
+    for (guint i = 0; i < marked->len; i++) {
+        InvVm *vm = g_ptr_array_index(marked, i);
         g_autofree char *marker = stopped_marker(daemon, vm);
 
-        if (vm->autostart && !inv_vm_is_active(vm) && !g_file_test(marker, G_FILE_TEST_EXISTS))
+        if (!g_file_test(marker, G_FILE_TEST_EXISTS))
             g_ptr_array_add(job->vms, inv_vm_ref(vm));
     }
     inv_daemon_post(daemon, autostart, job);

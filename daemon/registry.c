@@ -283,8 +283,8 @@ compare_names(gconstpointer a, gconstpointer b)
     return strcmp((*(InvVm *const *)a)->name, (*(InvVm *const *)b)->name);
 }
 
-GPtrArray *
-inv_registry_list(InvRegistry *registry)
+static GPtrArray *
+list_domains(InvRegistry *registry, gboolean autostart)
 {
     g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
     GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)inv_vm_unref);
@@ -292,11 +292,27 @@ inv_registry_list(InvRegistry *registry)
     gpointer value;
 
     g_hash_table_iter_init(&iter, registry->by_uuid);
-    while (g_hash_table_iter_next(&iter, NULL, &value))
-        g_ptr_array_add(list, inv_vm_ref(value));
+    while (g_hash_table_iter_next(&iter, NULL, &value)) {
+        InvVm *vm = value;
+
+        if (!autostart || (vm->autostart && !inv_vm_is_active(vm)))
+            g_ptr_array_add(list, inv_vm_ref(vm));
+    }
     /* Sorted while the lock is held: a rename changes what is compared. */
     g_ptr_array_sort(list, compare_names);
     return list;
+}
+
+GPtrArray *
+inv_registry_list(InvRegistry *registry)
+{
+    return list_domains(registry, FALSE);
+}
+
+GPtrArray *
+inv_registry_list_autostart(InvRegistry *registry)
+{
+    return list_domains(registry, TRUE);
 }
 
 /* Between the parts of a platform: no character of XML. */

@@ -127,6 +127,8 @@ GPtrArray *inv_registry_list_platforms(InvRegistry *registry);
 
 /* All domains, of InvVm with a reference each, by name. */
 GPtrArray *inv_registry_list(InvRegistry *registry);
+/* The same of those that are marked for autostart and not active. */
+GPtrArray *inv_registry_list_autostart(InvRegistry *registry);
 
 static inline gboolean
 inv_vm_is_active(const InvVm *vm)

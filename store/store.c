@@ -186,17 +186,36 @@ inv_store_add_revision_locked(InvStore *store, const InvStoredDomain *current, c
     return TRUE;
 }
 
-GPtrArray *
-inv_store_list_domains(InvStore *store, GError **error)
+static gboolean
+each_row(InvStore *store, const char *query, InvTakeStoredDomain take, gpointer user_data, GError **error)
 {
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&store->lock);
-    g_autoptr(GPtrArray) domains = g_ptr_array_new_with_free_func((GDestroyNotify)inv_stored_domain_free);
-    inv_autoreset sqlite3_stmt *row = inv_database_query(store->database, error, SELECT_DOMAIN "ORDER BY d.name", "");
+    inv_autoreset sqlite3_stmt *row = inv_database_query(store->database, error, query, "");
     InvStep step = INV_STEP_FAILED;
 
     while (row && (step = inv_database_step(store->database, row, error)) == INV_STEP_ROW)
-        g_ptr_array_add(domains, domain_of_row(row));
-    return step == INV_STEP_DONE ? g_steal_pointer(&domains) : NULL;
+        take(domain_of_row(row), user_data);
+    return step == INV_STEP_DONE;
+}
+
+gboolean
+inv_store_each_domain(InvStore *store, InvTakeStoredDomain take, gpointer user_data, GError **error)
+{
+    return each_row(store, SELECT_DOMAIN, take, user_data, error);
+}
+
+static void
+add_to_list(InvStoredDomain *domain, gpointer user_data)
+{
+    g_ptr_array_add(user_data, domain);
+}
+
+GPtrArray *
+inv_store_list_domains(InvStore *store, GError **error)
+{
+    g_autoptr(GPtrArray) domains = g_ptr_array_new_with_free_func((GDestroyNotify)inv_stored_domain_free);
+
+    return each_row(store, SELECT_DOMAIN "ORDER BY d.name", add_to_list, domains, error) ? g_steal_pointer(&domains) : NULL;
 }
 
 static gboolean

@@ -35,8 +35,14 @@ typedef struct {
 void inv_stored_domain_free(InvStoredDomain *domain);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvStoredDomain, inv_stored_domain_free)
 
-/* All of them, of InvStoredDomain; the caller owns the array. */
+/* All of them by name, of InvStoredDomain; the caller owns the array. */
 GPtrArray *inv_store_list_domains(InvStore *store, GError **error);
+/*
+ * Hands each over to @take, in no order, which may not call the store. Unlike the list it has never
+ * more than one of them. FALSE: the rest could not be read.
+ */
+typedef void (*InvTakeStoredDomain)(InvStoredDomain *domain, gpointer user_data);
+gboolean inv_store_each_domain(InvStore *store, InvTakeStoredDomain take, gpointer user_data, GError **error);
 
 /*
  * Adds a domain or gives it a new definition: a new revision with @reason ("defined", "edited", …).

@@ -178,10 +178,31 @@ lists_are_sorted_by_name(void **state)
     assert_string_equal(((InvVm *)g_ptr_array_index(list, 2))->name, "c");
 }
 
+static void
+autostart_lists_who_is_to_be_started(void **state)
+{
+    g_autoptr(GPtrArray) list = NULL;
+
+    add(1, "not marked");
+    add(2, "marked b")->autostart = TRUE;
+    add(3, "marked a")->autostart = TRUE;
+    {
+        InvVm *active = add(4, "marked and active");
+
+        active->autostart = TRUE;
+        active->id = 7;
+    }
+    list = inv_registry_list_autostart(registry);
+    assert_int_equal(list->len, 2);
+    assert_string_equal(((InvVm *)g_ptr_array_index(list, 0))->name, "marked a");
+    assert_string_equal(((InvVm *)g_ptr_array_index(list, 1))->name, "marked b");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(autostart_lists_who_is_to_be_started, setup, teardown),
         cmocka_unit_test_setup_teardown(names_and_uuids_are_unique, setup, teardown),
         cmocka_unit_test_setup_teardown(a_rename_moves_the_name, setup, teardown),
         cmocka_unit_test_setup_teardown(a_job_waits_for_the_one_before, setup, teardown),

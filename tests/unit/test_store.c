@@ -467,6 +467,40 @@ threads_do_not_disturb_each_other(void **state)
     assert_int_equal(domains->len, 80);
 }
 
+static void
+take_into_table(InvStoredDomain *domain, gpointer user_data)
+{
+    assert_true(g_hash_table_insert(user_data, domain->name, domain));
+}
+
+/* The same as the list has, each once. */
+static void
+each_domain_is_handed_over(void **state)
+{
+    g_autoptr(GHashTable) taken = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)inv_stored_domain_free);
+    g_autoptr(GPtrArray) domains = NULL;
+
+    open_store();
+    assert_true(inv_store_each_domain(store, take_into_table, taken, &error));
+    assert_int_equal(g_hash_table_size(taken), 0);
+    assert_true(inv_store_define(store, UUID_A, "b", "<x/>", "defined", NULL, &error));
+    assert_true(inv_store_define(store, UUID_A, "b", "<y/>", "defined", NULL, &error));
+    assert_true(inv_store_define(store, UUID_B, "a", "<z/>", "defined", NULL, &error));
+    assert_true(inv_store_each_domain(store, take_into_table, taken, &error));
+    domains = inv_store_list_domains(store, &error);
+    assert_int_equal(domains->len, 2);
+    assert_int_equal(g_hash_table_size(taken), 2);
+    for (guint i = 0; i < domains->len; i++) {
+        const InvStoredDomain *listed = g_ptr_array_index(domains, i);
+        const InvStoredDomain *other = g_hash_table_lookup(taken, listed->name);
+
+        assert_string_equal(listed->name, i ? "b" : "a");
+        assert_string_equal(other->uuid, listed->uuid);
+        assert_string_equal(other->xml, i ? "<y/>" : "<z/>");
+        assert_int_equal(other->revision, listed->revision);
+    }
+}
+
 #ifdef INV_FAULT_POINTS
 typedef struct {
     const char *name;
@@ -562,16 +596,17 @@ sigkill_at_any_moment_loses_nothing(void **state)
 int
 main(void)
 {
-    struct CMUnitTest tests[G_N_ELEMENTS(store_cases) + G_N_ELEMENTS(damage_cases) + N_KILL_CASES + 7] = {
+    struct CMUnitTest tests[G_N_ELEMENTS(store_cases) + G_N_ELEMENTS(damage_cases) + N_KILL_CASES + 8] = {
         cmocka_unit_test_setup_teardown(texts_have_limits, setup, teardown),
         cmocka_unit_test_setup_teardown(what_runs_is_remembered, setup, teardown),
         cmocka_unit_test_setup_teardown(the_file_is_private_and_durable, setup, teardown),
         cmocka_unit_test_setup_teardown(no_folder_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(a_read_only_file_is_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(threads_do_not_disturb_each_other, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_domain_is_handed_over, setup, teardown),
         cmocka_unit_test_setup_teardown(sigkill_at_any_moment_loses_nothing, setup, teardown),
     };
-    gsize n = 7;
+    gsize n = 8;
 
     for (gsize i = 0; i < G_N_ELEMENTS(store_cases); i++)
         tests[n++] = ROW(steps_leave_this, &store_cases[i]);
