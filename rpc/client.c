@@ -123,8 +123,8 @@ inv_rpc_connection_send(InvRpcConnection *connection, GBytes *message, gint64 de
     return TRUE;
 }
 
-static gboolean
-send_keepalive(InvRpcConnection *connection, guint32 procedure, GError **error)
+gboolean
+inv_rpc_connection_send_keepalive(InvRpcConnection *connection, guint32 procedure, GError **error)
 {
     const InvRpcHeader header = {
         .program = INV_RPC_KEEPALIVE_PROGRAM,
@@ -134,12 +134,12 @@ send_keepalive(InvRpcConnection *connection, guint32 procedure, GError **error)
     };
     g_autoptr(GBytes) message = inv_rpc_message_new(&header, 0, NULL, NULL, error);
 
-    return message && inv_rpc_connection_send(connection, message, inv_rpc_deadline_after((guint)connection->ping_ms), error);
+    connection->pong_due &= procedure != INV_RPC_KEEPALIVE_PONG;
+    return message && inv_rpc_connection_send(connection, message, inv_rpc_connection_patience(connection), error);
 }
 
-/* Takes some bytes if there are any. FALSE: the connection is lost. */
-static gboolean
-receive_some(InvRpcConnection *connection, GError **error)
+gboolean
+inv_rpc_connection_receive_some(InvRpcConnection *connection, GError **error)
 {
     gsize room;
     guint8 *space = inv_rpc_reader_space(&connection->reader, &room);
@@ -170,7 +170,7 @@ inv_rpc_connection_receive(InvRpcConnection *connection, gint64 deadline, GError
             return NULL;
         if (ready) {
             pings = 0;
-            if (!receive_some(connection, error))
+            if (!inv_rpc_connection_receive_some(connection, error))
                 return NULL;
             if (inv_rpc_reader_is_complete(&connection->reader))
                 return inv_rpc_reader_take(&connection->reader);
@@ -183,7 +183,7 @@ inv_rpc_connection_receive(InvRpcConnection *connection, gint64 deadline, GError
             inv_rpc_connection_lost(connection, error, "the daemon gives no sign of life");
             return NULL;
         }
-        if (!send_keepalive(connection, INV_RPC_KEEPALIVE_PING, error))
+        if (!inv_rpc_connection_send_keepalive(connection, INV_RPC_KEEPALIVE_PING, error))
             return NULL;
     }
 }
@@ -214,11 +214,31 @@ skip_fds(InvRpcConnection *connection, guint32 count, gint64 deadline, GError **
     return TRUE;
 }
 
+/* A packet of the stream, or a late one of an earlier, which nobody misses. */
+static gboolean
+handle_stream(InvRpcConnection *connection, const InvRpcHeader *header, const guint8 *payload, gsize length)
+{
+    const InvRpcHeader *own = &connection->stream;
+
+    if (!connection->has_stream || connection->stream_over || header->program != own->program || header->procedure != own->procedure ||
+        header->serial != own->serial)
+        return TRUE;
+    if (header->status == INV_RPC_ERROR)
+        inv_rpc_connection_error(payload, length, &connection->stream_failure);
+    connection->stream_over = header->status == INV_RPC_ERROR || header->status == INV_RPC_OK;
+    return TRUE;
+}
+
 gboolean
 inv_rpc_connection_handle(InvRpcConnection *connection, const InvRpcHeader *header, const guint8 *payload, gsize length, GError **error)
 {
-    if (header->program == INV_RPC_KEEPALIVE_PROGRAM)
-        return header->procedure != INV_RPC_KEEPALIVE_PING || send_keepalive(connection, INV_RPC_KEEPALIVE_PONG, error);
+    if (header->program == INV_RPC_KEEPALIVE_PROGRAM) {
+        connection->pong_due |= header->procedure == INV_RPC_KEEPALIVE_PING;
+        return !connection->pong_due || connection->in_packet ||
+               inv_rpc_connection_send_keepalive(connection, INV_RPC_KEEPALIVE_PONG, error);
+    }
+    if (header->type == INV_RPC_STREAM || header->type == INV_RPC_STREAM_HOLE)
+        return handle_stream(connection, header, payload, length);
     if (header->type != INV_RPC_MESSAGE)
         return inv_rpc_connection_lost(connection, error, "the daemon sent a message that is neither reply nor event");
     if (connection->event)
@@ -262,23 +282,11 @@ take_reply(InvRpcConnection *connection, const InvRpcHeader *header, const guint
     return !procedure->ret || !ret || inv_rpc_payload_decode(payload, length, procedure->ret, ret, error);
 }
 
-gboolean
-inv_rpc_connection_call(InvRpcConnection *connection, const InvRpcProgram *program, guint32 number, gpointer args, gpointer ret,
-                        guint deadline_ms, GError **error)
+/* Waits for the reply to @call. */
+static gboolean
+await_reply(InvRpcConnection *connection, const InvRpcHeader *call, const InvRpcProcedure *procedure, gpointer ret, gint64 deadline,
+            GError **error)
 {
-    const InvRpcProcedure *procedure = inv_rpc_program_find(program, number);
-    InvRpcHeader call = { .program = program->number, .version = program->version, .procedure = number };
-    gint64 deadline = inv_rpc_deadline_after(deadline_ms);
-    g_autoptr(GBytes) message = NULL;
-
-    if (connection->broken)
-        return inv_rpc_connection_lost(connection, error, "an earlier call failed");
-    if (!procedure)
-        return inv_error_set(error, VIR_ERR_NO_SUPPORT, "procedure %u is not supported by program %s", number, program->name);
-    call.serial = connection->serial++;
-    message = inv_rpc_message_new(&call, 0, procedure->args, args, error);
-    if (!message || !inv_rpc_connection_send(connection, message, deadline, error))
-        return FALSE;
     for (;;) {
         g_autoptr(GError) failure = NULL;
         g_autoptr(GBytes) frame = inv_rpc_connection_receive(connection, deadline, &failure);
@@ -301,12 +309,88 @@ inv_rpc_connection_call(InvRpcConnection *connection, const InvRpcProgram *progr
                 return FALSE;
             continue;
         }
-        if (header.program == call.program && header.version == call.version && header.serial == call.serial)
+        if (header.program == call->program && header.version == call->version && header.serial == call->serial)
             return take_reply(connection, &header, bytes, size, procedure, ret, deadline, error);
         /* Another serial is the late answer to a call whose time was over. */
         if (header.type == INV_RPC_REPLY_WITH_FDS)
             return inv_rpc_connection_lost(connection, error, "file descriptors came that nobody asked for");
     }
+}
+
+/* Sends the call; *@call is its header. */
+static const InvRpcProcedure *
+send_call(InvRpcConnection *connection, const InvRpcProgram *program, guint32 number, gpointer args, gint64 deadline,
+          InvRpcHeader *call, GError **error)
+{
+    const InvRpcProcedure *procedure = inv_rpc_program_find(program, number);
+    g_autoptr(GBytes) message = NULL;
+
+    *call = (InvRpcHeader){ .program = program->number, .version = program->version, .procedure = number };
+    if (connection->broken) {
+        inv_rpc_connection_lost(connection, error, "an earlier call failed");
+        return NULL;
+    }
+    if (!procedure) {
+        inv_error_set(error, VIR_ERR_NO_SUPPORT, "procedure %u is not supported by program %s", number, program->name);
+        return NULL;
+    }
+    call->serial = connection->serial++;
+    message = inv_rpc_message_new(call, 0, procedure->args, args, error);
+    return message && inv_rpc_connection_send(connection, message, deadline, error) ? procedure : NULL;
+}
+
+gboolean
+inv_rpc_connection_call(InvRpcConnection *connection, const InvRpcProgram *program, guint32 number, gpointer args, gpointer ret,
+                        guint deadline_ms, GError **error)
+{
+    gint64 deadline = inv_rpc_deadline_after(deadline_ms);
+    InvRpcHeader call;
+    const InvRpcProcedure *procedure = send_call(connection, program, number, args, deadline, &call, error);
+
+    return procedure && await_reply(connection, &call, procedure, ret, deadline, error);
+}
+
+gboolean
+inv_rpc_connection_open_stream(InvRpcConnection *connection, const InvRpcProgram *program, guint32 number, gpointer args,
+                               gpointer ret, guint deadline_ms, guint32 *serial, GError **error)
+{
+    gint64 deadline = inv_rpc_deadline_after(deadline_ms);
+    InvRpcHeader call;
+    const InvRpcProcedure *procedure;
+
+    if (connection->has_stream)
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID, "the connection to invard at '%s' has a stream open already", connection->name);
+    procedure = send_call(connection, program, number, args, deadline, &call, error);
+    if (!procedure || !await_reply(connection, &call, procedure, ret, deadline, error))
+        return FALSE;
+    connection->has_stream = TRUE;
+    connection->stream_over = FALSE;
+    connection->stream = call;
+    *serial = call.serial;
+    return TRUE;
+}
+
+/* @frame is one that nobody waits for. */
+static gboolean
+handle_other(InvRpcConnection *connection, GBytes *frame, GError **error)
+{
+    InvRpcHeader header;
+    gsize size;
+    const guint8 *bytes = g_bytes_get_data(frame, &size);
+
+    inv_rpc_header_read(bytes, &header);
+    /* The late answer to a call whose time was over. */
+    if (header.type == INV_RPC_REPLY)
+        return TRUE;
+    return inv_rpc_connection_handle(connection, &header, bytes + INV_RPC_HEADER_SIZE, size - INV_RPC_HEADER_SIZE, error);
+}
+
+gboolean
+inv_rpc_connection_handle_frame(InvRpcConnection *connection, GError **error)
+{
+    g_autoptr(GBytes) frame = inv_rpc_reader_take(&connection->reader);
+
+    return handle_other(connection, frame, error);
 }
 
 gboolean
@@ -319,9 +403,6 @@ inv_rpc_connection_wait(InvRpcConnection *connection, guint timeout_ms, GError *
     for (;;) {
         g_autoptr(GError) failure = NULL;
         g_autoptr(GBytes) frame = inv_rpc_connection_receive(connection, deadline, &failure);
-        InvRpcHeader header;
-        const guint8 *bytes;
-        gsize size;
 
         if (failure) {
             g_propagate_error(error, g_steal_pointer(&failure));
@@ -329,10 +410,7 @@ inv_rpc_connection_wait(InvRpcConnection *connection, guint timeout_ms, GError *
         }
         if (!frame)
             return TRUE;
-        bytes = g_bytes_get_data(frame, &size);
-        inv_rpc_header_read(bytes, &header);
-        if (header.type != INV_RPC_REPLY && !inv_rpc_connection_handle(connection, &header, bytes + INV_RPC_HEADER_SIZE,
-                                                            size - INV_RPC_HEADER_SIZE, error))
+        if (!handle_other(connection, frame, error))
             return FALSE;
     }
 }

@@ -45,6 +45,23 @@ void inv_rpc_connection_set_event_handler(InvRpcConnection *connection, InvRpcEv
 gboolean inv_rpc_connection_call(InvRpcConnection *connection, const InvRpcProgram *program, guint32 procedure, gpointer args,
                                  gpointer ret, guint deadline_ms, GError **error);
 
+/*
+ * The same, for a procedure that opens a stream, whose *@serial is the call's. The stream is to be ended
+ * by inv_rpc_connection_send_fd(); calls may come between. A connection has one at a time.
+ */
+gboolean inv_rpc_connection_open_stream(InvRpcConnection *connection, const InvRpcProgram *program, guint32 procedure, gpointer args,
+                                        gpointer ret, guint deadline_ms, guint32 *serial, GError **error);
+
+/*
+ * Sends what @fd (borrowed; blocking or not) gives until its end, finishes the stream and waits until
+ * the daemon has written all of it. No deadline: it lasts as long as the daemon takes data and gives
+ * signs of life. When @cancel_fd (-1: none) becomes readable, or @fd cannot be read, the stream is
+ * aborted: VIR_ERR_OPERATION_ABORTED or VIR_ERR_SYSTEM_ERROR. The daemon's own reason for ending it is
+ * given as it is. The connection can be used afterwards, unless it is lost.
+ */
+gboolean inv_rpc_connection_send_fd(InvRpcConnection *connection, const InvRpcProgram *program, guint32 procedure, guint32 serial,
+                                    int fd, int cancel_fd, GError **error);
+
 /* Handles events and keepalive for at most @timeout_ms. FALSE: the connection is gone. */
 gboolean inv_rpc_connection_wait(InvRpcConnection *connection, guint timeout_ms, GError **error);
 

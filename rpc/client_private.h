@@ -20,6 +20,12 @@ struct InvRpcConnection {
     InvRpcReader reader;
     InvRpcEvent event;
     gpointer event_data;
+    gboolean has_stream;    /* a stream is open, at this end at least */
+    InvRpcHeader stream;    /* its call's */
+    gboolean stream_over;   /* the daemon says so: it has all of it, or stream_failure */
+    GError *stream_failure;
+    gboolean in_packet;     /* half of one is out: a PONG has to wait */
+    gboolean pong_due;
 };
 
 /* Monotonic time; 0 ms: INV_RPC_FOREVER. */
@@ -33,9 +39,15 @@ gint64 inv_rpc_connection_patience(const InvRpcConnection *connection);
 gboolean inv_rpc_connection_lost(InvRpcConnection *connection, GError **error, const char *why);
 /* Sends a whole message. */
 gboolean inv_rpc_connection_send(InvRpcConnection *connection, GBytes *message, gint64 deadline, GError **error);
+/* Takes some bytes if there are any. FALSE: the connection is lost. */
+gboolean inv_rpc_connection_receive_some(InvRpcConnection *connection, GError **error);
+/* Handles the frame that is complete, which may be none that anybody waits for. FALSE: the connection is lost. */
+gboolean inv_rpc_connection_handle_frame(InvRpcConnection *connection, GError **error);
+/* Sends a keepalive message. */
+gboolean inv_rpc_connection_send_keepalive(InvRpcConnection *connection, guint32 procedure, GError **error);
 /* The next frame, or NULL: without @error when the time is over. Meanwhile the daemon is asked for signs of life. */
 GBytes *inv_rpc_connection_receive(InvRpcConnection *connection, gint64 deadline, GError **error);
-/* A frame that is no reply. FALSE: the connection is lost. */
+/* A frame that is no reply: keepalive's, an event, or of a stream. FALSE: the connection is lost. */
 gboolean inv_rpc_connection_handle(InvRpcConnection *connection, const InvRpcHeader *header, const guint8 *payload, gsize length,
                                    GError **error);
 /* The error that @payload is. Always FALSE. */

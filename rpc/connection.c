@@ -18,6 +18,8 @@
 #define READS_PER_TURN 64
 /* So many unsent bytes, and no further calls are read: their answers would wait as well. */
 #define QUEUED_PAUSE (1024u * 1024u)
+/* So many bytes of streams whose descriptors take no more, and nothing is read. One message more may be on its way. */
+#define STREAM_BYTES_PAUSE (16u * 1024u * 1024u)
 /* Calls that are not counted by max_client_requests: enough for any client, few for memory. */
 #define PRIORITY_CALLS_MAX 64
 
@@ -136,7 +138,16 @@ inv_rpc_client_is_paused(InvRpcClient *client)
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
 
     return client->closed || client->closing || client->calls >= options->max_client_requests ||
-           client->priority_calls >= PRIORITY_CALLS_MAX || client->queued >= QUEUED_PAUSE;
+           client->priority_calls >= PRIORITY_CALLS_MAX || client->queued >= QUEUED_PAUSE ||
+           client->stream_bytes >= STREAM_BYTES_PAUSE;
+}
+
+gboolean
+inv_rpc_client_has_much_queued(InvRpcClient *client)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
+
+    return client->queued >= QUEUED_PAUSE;
 }
 
 static InvRpcOutgoing *
@@ -161,6 +172,7 @@ inv_rpc_client_close(InvRpcClient *client)
     client->queued = 0;
     g_mutex_unlock(&client->lock);
 
+    inv_rpc_streams_close(client);
     inv_rpc_keepalive_stop(client);
     if (client->source) {
         g_source_destroy(client->source);
@@ -271,7 +283,7 @@ send_queue(InvRpcClient *client)
 void
 inv_rpc_client_flush(InvRpcClient *client)
 {
-    gboolean overflowed, done;
+    gboolean overflowed, done, has_streams;
 
     g_mutex_lock(&client->lock);
     client->flush_posted = FALSE;
@@ -292,11 +304,15 @@ inv_rpc_client_flush(InvRpcClient *client)
     }
     g_mutex_lock(&client->lock);
     done = client->closing && !client->calls && !client->priority_calls && g_queue_is_empty(&client->outgoing);
+    has_streams = !g_queue_is_empty(&client->streams);
     g_mutex_unlock(&client->lock);
-    if (done)
+    if (done) {
         inv_rpc_client_close(client);
-    else
-        update_polled(client);
+        return;
+    }
+    if (has_streams)
+        inv_rpc_streams_flushed(client);
+    update_polled(client);
 }
 
 static void

@@ -27,6 +27,7 @@ call_free(InvRpcCall *call)
     free_args(call);
     inv_rpc_close_fds(call->fds);
     inv_rpc_close_fds(call->reply_fds);
+    g_clear_pointer(&call->stream, inv_rpc_stream_drop);
     g_bytes_unref(call->frame);
     inv_rpc_client_unref(call->client);
     g_free(call);
@@ -34,9 +35,8 @@ call_free(InvRpcCall *call)
 
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvRpcCall, call_free)
 
-/* The reply that carries an error. Never NULL: it is well within all limits. */
-static GBytes *
-error_message(const InvRpcHeader *call, virErrorNumber code, int domain, const char *text)
+GBytes *
+inv_rpc_error_message(const InvRpcHeader *call, guint32 type, virErrorNumber code, int domain, const char *text)
 {
     /* A handler may quote a whole document: what is beyond the limit of a string is cut off. */
     g_autofree char *message = g_strndup(text, REMOTE_STRING_MAX);
@@ -54,7 +54,7 @@ error_message(const InvRpcHeader *call, virErrorNumber code, int domain, const c
         .int2 = -1,
     };
 
-    header.type = INV_RPC_REPLY;
+    header.type = type;
     header.status = INV_RPC_ERROR;
     return inv_rpc_message_new(&header, 0, (xdrproc_t)xdr_remote_error, &error, NULL);
 }
@@ -69,7 +69,7 @@ refuse(InvRpcClient *client, const InvRpcHeader *header, virErrorNumber code, in
     text = g_strdup_vprintf(format, args);
     va_end(args);
     g_mutex_lock(&client->lock);
-    inv_rpc_client_queue_locked(client, error_message(header, code, domain, text), NULL);
+    inv_rpc_client_queue_locked(client, inv_rpc_error_message(header, INV_RPC_REPLY, code, domain, text), NULL);
     g_mutex_unlock(&client->lock);
 }
 
@@ -154,6 +154,9 @@ finish(InvRpcCall *call, GBytes *reply)
     InvRpcOutgoing *event;
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&client->lock);
 
+    /* Before the reply, which the client may have read as soon as it is queued. */
+    if (call->stream && reply && !client->closed)
+        inv_rpc_stream_open_locked(g_steal_pointer(&call->stream));
     if (reply)
         inv_rpc_client_queue_locked(client, reply, g_steal_pointer(&call->reply_fds));
     if (call->holds_events && --client->holders == 0)
@@ -250,7 +253,8 @@ run(InvRpcCall *call, gboolean quick)
             return FALSE;
         if (!reply) {
             g_clear_pointer(&call->reply_fds, inv_rpc_close_fds);
-            reply = error_message(&call->header, inv_error_code(error), domain, error->message);
+            g_clear_pointer(&call->stream, inv_rpc_stream_drop);
+            reply = inv_rpc_error_message(&call->header, INV_RPC_REPLY, inv_error_code(error), domain, error->message);
         }
     }
     free_args(call);
@@ -309,9 +313,10 @@ inv_rpc_dispatch(InvRpcClient *client, GBytes *frame, GArray *fds)
     inv_rpc_header_read(g_bytes_get_data(frame, NULL), &call->header);
     if (inv_rpc_keepalive_receive(client, &call->header))
         return;
-    /* The last packets of a stream may come after its end: nobody misses them. */
-    if (call->header.type == INV_RPC_STREAM || call->header.type == INV_RPC_STREAM_HOLE)
+    if (call->header.type == INV_RPC_STREAM || call->header.type == INV_RPC_STREAM_HOLE) {
+        inv_rpc_stream_receive(client, &call->header, frame);
         return;
+    }
     call->method = find_method(client, &call->header, &call->service, &call->procedure);
     if (!call->method || !is_allowed(client, &call->header, call->procedure, call->method))
         return;
@@ -400,4 +405,17 @@ inv_rpc_call_add_fd(InvRpcClient *client, int fd)
     if (!call->reply_fds)
         call->reply_fds = g_array_new(FALSE, FALSE, sizeof(int));
     g_array_append_val(call->reply_fds, fd);
+}
+
+gboolean
+inv_rpc_call_open_stream(InvRpcClient *client, int fd, gboolean from_client, gboolean to_client, InvRpcStreamDone done,
+                         gpointer user_data, GError **error)
+{
+    InvRpcCall *call = call_of(client);
+
+    g_return_val_if_fail(call && fd >= 0 && done && (from_client || to_client), FALSE);
+    if (call->stream)
+        return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "this call opens a stream already");
+    call->stream = inv_rpc_stream_new(call, fd, from_client, to_client, done, user_data, error);
+    return call->stream != NULL;
 }

@@ -37,12 +37,25 @@ inv_rpc_header_read(const guint8 *frame, InvRpcHeader *header)
     header->status = read_word(frame + 20);
 }
 
+void
+inv_rpc_header_write(guint8 *bytes, const InvRpcHeader *header, gsize payload)
+{
+    guint8 *next = write_word(bytes, (guint32)(INV_RPC_LENGTH_SIZE + INV_RPC_HEADER_SIZE + payload));
+
+    next = write_word(next, header->program);
+    next = write_word(next, header->version);
+    next = write_word(next, header->procedure);
+    next = write_word(next, header->type);
+    next = write_word(next, header->serial);
+    write_word(next, header->status);
+}
+
 /* Memory for a message with its fixed part filled in, and where its payload goes. NULL with an error: too large. */
 static guint8 *
 message_start(const InvRpcHeader *header, guint32 n_fds, gsize payload, gsize *total, guint8 **rest, GError **error)
 {
     gboolean with_fds = header->type == INV_RPC_CALL_WITH_FDS || header->type == INV_RPC_REPLY_WITH_FDS;
-    guint8 *bytes, *next;
+    guint8 *bytes;
 
     *total = INV_RPC_LENGTH_SIZE + INV_RPC_HEADER_SIZE + (with_fds ? 4 : 0) + payload;
     if (*total - INV_RPC_LENGTH_SIZE > INV_RPC_FRAME_MAX) {
@@ -51,16 +64,10 @@ message_start(const InvRpcHeader *header, guint32 n_fds, gsize payload, gsize *t
         return NULL;
     }
     bytes = g_malloc(*total);
-    next = write_word(bytes, (guint32)*total);
-    next = write_word(next, header->program);
-    next = write_word(next, header->version);
-    next = write_word(next, header->procedure);
-    next = write_word(next, header->type);
-    next = write_word(next, header->serial);
-    next = write_word(next, header->status);
+    inv_rpc_header_write(bytes, header, (with_fds ? 4 : 0) + payload);
+    *rest = bytes + INV_RPC_LENGTH_SIZE + INV_RPC_HEADER_SIZE;
     if (with_fds)
-        next = write_word(next, n_fds);
-    *rest = next;
+        *rest = write_word(*rest, n_fds);
     return bytes;
 }
 

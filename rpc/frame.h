@@ -60,6 +60,9 @@ void inv_rpc_header_read(const guint8 *frame, InvRpcHeader *header);
  */
 GBytes *inv_rpc_message_new(const InvRpcHeader *header, guint32 n_fds, xdrproc_t encode, gpointer data, GError **error);
 
+/* The length word and header of a message with @payload bytes behind it: INV_RPC_LENGTH_SIZE + INV_RPC_HEADER_SIZE bytes. No file descriptors. */
+void inv_rpc_header_write(guint8 *bytes, const InvRpcHeader *header, gsize payload);
+
 /* A message whose payload is encoded already. The same errors. */
 GBytes *inv_rpc_message_new_encoded(const InvRpcHeader *header, GBytes *payload, GError **error);
 

@@ -152,4 +152,22 @@ int inv_rpc_call_take_fd(InvRpcClient *client, guint index);
 /* Sends @fd, which is taken over, with the reply, which becomes one with file descriptors. At most 32. */
 void inv_rpc_call_add_fd(InvRpcClient *client, int fd);
 
+/* On the I/O thread, once: the stream is over. @error NULL: the client has finished it, all its data is written; else what went wrong. */
+typedef void (*InvRpcStreamDone)(const GError *error, gpointer user_data);
+
+/*
+ * For the handler that runs on this thread, of @client's: behind its reply the call becomes a stream.
+ * @from_client: the client's packets are written to @fd; while 16 MiB of the connection's packets wait,
+ * nothing more is read from it. @to_client: what @fd gives is sent to the client, no faster than it
+ * reads; at its end the client is told, and is to finish. At least one of both. @fd is a socket or a
+ * pipe; it is taken over, and closed when the stream is over. @done comes exactly once, also when the
+ * handler fails later, or the client is gone already: finished, aborted by the client, connection or
+ * @fd broken, a packet that does not belong there. It must not block. Late packets are dropped.
+ *
+ * FALSE: neither is taken over. VIR_ERR_OPERATION_FAILED: the connection has 64 streams already, or
+ * this call one. A message of libvirt's that describes a hole is not understood: it ends the stream.
+ */
+gboolean inv_rpc_call_open_stream(InvRpcClient *client, int fd, gboolean from_client, gboolean to_client, InvRpcStreamDone done,
+                                  gpointer user_data, GError **error);
+
 G_END_DECLS

@@ -5,6 +5,8 @@
 #include "rpc/server.h"
 #include "rpc/workers.h"
 
+#include <libvirt/virterror.h>
+
 G_BEGIN_DECLS
 
 /* What of a program the server answers. Immutable once the server listens. */
@@ -47,6 +49,8 @@ typedef struct {
     guint fds_sent;
 } InvRpcOutgoing;
 
+typedef struct InvRpcStream InvRpcStream; /* stream.c */
+
 /* A call under way. Owned by whoever runs it. */
 typedef struct {
     InvRpcClient *client; /* a reference */
@@ -58,6 +62,7 @@ typedef struct {
     gpointer args;     /* decoded by a quick handler's turn; else NULL */
     GArray *fds;       /* int, -1: taken; those that came with the call; NULL: none */
     GArray *reply_fds; /* int; NULL: none */
+    InvRpcStream *stream; /* opens with the reply; NULL: none */
     gboolean holds_events; /* guarded by the client's lock */
 } InvRpcCall;
 
@@ -89,6 +94,7 @@ struct InvRpcClient {
     GArray *fds;    /* int, owned */
     GSource *keepalive;
     guint missed;   /* keepalive intervals without a sign of life */
+    gsize stream_bytes; /* of packets that wait for their streams' descriptors */
     gint64 answered; /* when calls of this client were last answered on the I/O thread */
     gboolean heard; /* a sign of life came in this interval */
 
@@ -104,6 +110,8 @@ struct InvRpcClient {
     guint holders;        /* calls which hold events */
     guint calls;          /* under way, but not priority ones */
     guint priority_calls;
+    GQueue streams;       /* InvRpcStream *, owned; those whose reply is queued */
+    guint n_streams;      /* those, and those that are about to be */
     gpointer data;
     GDestroyNotify data_destroy;
 };
@@ -126,6 +134,23 @@ void inv_rpc_client_queue_locked(InvRpcClient *client, GBytes *message, GArray *
 /* Whether the server deliberately does not read. On the I/O thread. */
 gboolean inv_rpc_client_is_paused(InvRpcClient *client);
 
+/* Whether so much waits to be sent that nothing more is to be produced. On any thread. */
+gboolean inv_rpc_client_has_much_queued(InvRpcClient *client);
+
+/* stream.c. On the thread of the call's handler; takes @fd over unless it fails. */
+InvRpcStream *inv_rpc_stream_new(InvRpcCall *call, int fd, gboolean from_client, gboolean to_client, InvRpcStreamDone done,
+                                 gpointer user_data, GError **error);
+/* The reply follows: packets may come from now on. */
+void inv_rpc_stream_open_locked(InvRpcStream *stream);
+/* Instead: there is no reply, or nobody to send it to. */
+void inv_rpc_stream_drop(InvRpcStream *stream);
+/* On the I/O thread: a packet of a stream's, or of none. No flush. */
+void inv_rpc_stream_receive(InvRpcClient *client, const InvRpcHeader *header, GBytes *frame);
+/* On the I/O thread: there may be room for more packets to the client. */
+void inv_rpc_streams_flushed(InvRpcClient *client);
+/* On the I/O thread: the connection is gone. */
+void inv_rpc_streams_close(InvRpcClient *client);
+
 /* keepalive.c. On the I/O thread. TRUE: the frame was keepalive's. */
 gboolean inv_rpc_keepalive_receive(InvRpcClient *client, const InvRpcHeader *header);
 void inv_rpc_keepalive_stop(InvRpcClient *client);
@@ -137,6 +162,8 @@ void inv_rpc_linger_answered(GSource *source, gint64 *answered);
 
 /* dispatch.c. On the I/O thread: takes a complete frame and its file descriptors over. */
 void inv_rpc_dispatch(InvRpcClient *client, GBytes *frame, GArray *fds);
+/* The message of @type that carries an error, for the call or stream of @header. Never NULL: it is well within all limits. */
+GBytes *inv_rpc_error_message(const InvRpcHeader *header, guint32 type, virErrorNumber code, int domain, const char *text);
 /* What a worker does with a call. Frees it. */
 void inv_rpc_call_run(InvRpcCall *call);
 

@@ -3,7 +3,6 @@
 
 #include "util/error.h"
 
-#include <gio/gio.h>
 #include <string.h>
 #include <unistd.h>
 
