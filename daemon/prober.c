@@ -12,6 +12,9 @@
 /* The emulators of domains are gathered from all definitions, once in so many looks. */
 #define LOOKS_PER_LIST 15u
 
+/* Under way at once, whatever the budget lets run of them: some that hang leave the others theirs. */
+#define MAX_JOBS 16
+
 typedef struct {
     char *path;              /* the emulator to know, or NULL and: */
     InvVmPlatform *platform; /* whose table is to be known */
@@ -74,24 +77,51 @@ inv_prober_list(InvDaemon *daemon)
     return (char **)g_ptr_array_steal(paths, NULL);
 }
 
+/* A background question got no processor to be answered on: it is asked once more, as a client's would be. */
+static gboolean
+asks_again(const GError *error)
+{
+    if (!error || inv_error_code(error) != VIR_ERR_RESOURCE_BUSY || !inv_probe_budget_is_idle() || inv_probe_budget_is_stopped())
+        return FALSE;
+    inv_probe_budget_set_idle(FALSE);
+    return TRUE;
+}
+
+static void
+ask_path(InvDaemon *daemon, const char *path)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(InvEmulator) emulator = inv_emulators_get(daemon->emulators, path, NULL, inv_daemon_probe_deadline(daemon), &error);
+
+    if (asks_again(error))
+        ask_path(daemon, path);
+}
+
 /* What is wrong is told where it is found (log, news, list): nobody waits here. */
 static void
 ask_platform(InvDaemon *daemon, const InvVmPlatform *platform)
 {
+    g_autoptr(GError) error = NULL;
     guint deadline = inv_daemon_probe_deadline(daemon);
     const char *arch = platform->arch ? platform->arch : platform->emulator ? NULL : daemon->host_arch;
-    g_autoptr(InvEmulator) emulator = inv_emulators_get(daemon->emulators, platform->emulator, arch, deadline, NULL);
+    g_autoptr(InvEmulator) emulator = inv_emulators_get(daemon->emulators, platform->emulator, arch, deadline, &error);
     const InvExpansions expansions = platform->expansions ? INV_EXPANSIONS_ALL : INV_EXPANSIONS_HOST;
     const InvMachine *machine;
     InvCpuFacts facts;
 
+    if (asks_again(error)) {
+        ask_platform(daemon, platform);
+        return;
+    }
     if (!emulator || !inv_emulator_check_accelerator(emulator, platform->virt_type, NULL))
         return;
     machine = inv_emulator_find_machine(emulator, platform->machine, NULL);
     if (!machine || inv_emulator_has_cpu_facts(emulator, platform->virt_type, machine->name, expansions))
         return;
-    if (inv_probe_budget_wait_idle())
-        inv_emulator_cpu_facts(emulator, platform->virt_type, machine->name, expansions, deadline, &facts, NULL);
+    if (!inv_probe_budget_is_idle() || inv_probe_budget_wait_idle())
+        inv_emulator_cpu_facts(emulator, platform->virt_type, machine->name, expansions, deadline, &facts, &error);
+    if (asks_again(error))
+        ask_platform(daemon, platform);
 }
 
 static void
@@ -105,8 +135,7 @@ run_job(gpointer data, gpointer user_data)
         if (job->platform) {
             ask_platform(prober->daemon, job->platform);
         } else if (!inv_emulators_is_warm(prober->daemon->emulators, job->path)) {
-            g_autoptr(InvEmulator) emulator =
-                inv_emulators_get(prober->daemon->emulators, job->path, NULL, inv_daemon_probe_deadline(prober->daemon), NULL);
+            ask_path(prober->daemon, job->path);
         }
     }
     /* The threads of the pool are not this pool's alone. */
@@ -275,7 +304,7 @@ inv_prober_new(InvDaemon *daemon)
     g_cond_init(&prober->changed);
     prober->wanted = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     prober->files = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    prober->pool = g_thread_pool_new_full(run_job, prober, job_free, (int)inv_probe_budget_limit(), FALSE, NULL);
+    prober->pool = g_thread_pool_new_full(run_job, prober, job_free, MAX_JOBS, FALSE, NULL);
     return prober;
 }
 

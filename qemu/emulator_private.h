@@ -66,6 +66,15 @@ void inv_machine_facts_free(InvMachineFacts *facts);
 /* What the cache has of the binary, or one process on machine "none". @state as in InvEmulator. emulator_basic.c */
 InvEmulator *inv_emulator_probe(InvEmulators *emulators, const char *path, const char *state, gint64 end, GError **error);
 
+/*
+ * A failure of the binary at @path that the cache has for @state (inv_emulators_fingerprint() with
+ * libraries), told in @error. A missed deadline is one only to who brings no more than @patience_ms.
+ * failures.c
+ */
+gboolean inv_failure_recall(InvEmulators *emulators, const char *path, const char *state, guint patience_ms, GError **error);
+/* Keeps it there, unless it is of a kind that passes by itself. */
+void inv_failure_keep(InvEmulators *emulators, const char *path, const char *state, guint patience_ms, const GError *failure);
+
 /* QEMU's word for -accel. */
 const char *inv_accelerator_name(InvVirtType accelerator);
 

@@ -3,8 +3,10 @@
 #include "qemu/emulator_private.h"
 
 #include "qemu/host_root.h"
+#include "qemu/probe_budget.h"
 #include "util/error.h"
 #include "util/fd.h"
+#include "util/long_wait.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -319,7 +321,7 @@ stat_state(const char *path, GError **error)
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 
-/* What is remembered in memory, failures above all, may have come of a library that was not there. */
+/* A failure may have come of a library that was not there. */
 static char *
 with_libraries(const char *state)
 {
@@ -342,6 +344,7 @@ typedef struct {
     InvEmulators *emulators;
     const char *path;
     const char *state;
+    guint deadline_ms;
 } Wanted;
 
 /* What the cache's texts depend on. */
@@ -351,32 +354,6 @@ whole_state(const char *path, const char *state)
     g_autofree char *build_id = inv_build_id_read(path);
 
     return g_strdup_printf("%s, build %s", state, build_id ? build_id : "without id");
-}
-
-static gpointer
-probe(gpointer user_data, gint64 end, GError **error)
-{
-    const Wanted *wanted = user_data;
-    g_autoptr(GError) failure = NULL;
-    g_autofree char *state = NULL;
-
-    if (!check_is_program(wanted->path, &failure)) {
-        inv_emulators_end(wanted->emulators, &(InvEmulatorChange){ .path = wanted->path, .subject = "", .reason = "", .begun = g_get_monotonic_time() },
-                          failure);
-        g_propagate_error(error, g_steal_pointer(&failure));
-        return NULL;
-    }
-    state = whole_state(wanted->path, wanted->state);
-    return inv_emulator_probe(wanted->emulators, wanted->path, state, end, error);
-}
-
-static InvEmulator *
-get_in_state(InvEmulators *emulators, const char *path, const char *state, guint deadline_ms, GError **error)
-{
-    g_autofree char *key = with_libraries(state);
-    Wanted wanted = { .emulators = emulators, .path = path, .state = state };
-
-    return inv_answers_ask(emulators->emulators, path, key, deadline_ms, probe, &wanted, error);
 }
 
 static gboolean
@@ -389,6 +366,45 @@ is_in_cache(InvEmulators *emulators, const char *path, const char *state)
     return inv_cache_has(emulators->cache, subject, key);
 }
 
+static gpointer
+probe(gpointer user_data, gint64 end, GError **error)
+{
+    const Wanted *wanted = user_data;
+    g_autoptr(GError) failure = NULL;
+    g_autofree char *state = NULL;
+    g_autofree char *key = NULL;
+    InvEmulator *emulator;
+    /* The background takes any failure for one: a client's own question may still do better. */
+    guint patience = inv_probe_budget_is_idle() ? 0 : wanted->deadline_ms;
+
+    if (!check_is_program(wanted->path, &failure)) {
+        inv_emulators_end(wanted->emulators, &(InvEmulatorChange){ .path = wanted->path, .subject = "", .reason = "", .begun = g_get_monotonic_time() },
+                          failure);
+        g_propagate_error(error, g_steal_pointer(&failure));
+        return NULL;
+    }
+    key = with_libraries(wanted->state);
+    if (!is_in_cache(wanted->emulators, wanted->path, wanted->state) &&
+        inv_failure_recall(wanted->emulators, wanted->path, key, patience, error))
+        return NULL;
+    state = whole_state(wanted->path, wanted->state);
+    emulator = inv_emulator_probe(wanted->emulators, wanted->path, state, end, &failure);
+    if (emulator)
+        return emulator;
+    inv_failure_keep(wanted->emulators, wanted->path, key, patience, failure);
+    g_propagate_error(error, g_steal_pointer(&failure));
+    return NULL;
+}
+
+static InvEmulator *
+get_in_state(InvEmulators *emulators, const char *path, const char *state, guint deadline_ms, GError **error)
+{
+    g_autofree char *key = with_libraries(state);
+    Wanted wanted = { .emulators = emulators, .path = path, .state = state, .deadline_ms = deadline_ms };
+
+    return inv_answers_ask(emulators->emulators, path, key, deadline_ms, probe, &wanted, error);
+}
+
 static InvAnswerState
 peek_in_memory(InvEmulators *emulators, const char *path, const char *state, InvEmulator **emulator, GError **error)
 {
@@ -398,6 +414,15 @@ peek_in_memory(InvEmulators *emulators, const char *path, const char *state, Inv
 
     *emulator = value;
     return found;
+}
+
+/* As far as the cache knows. */
+static gboolean
+has_failed(InvEmulators *emulators, const char *path, const char *state, GError **error)
+{
+    g_autofree char *key = with_libraries(state);
+
+    return inv_failure_recall(emulators, path, key, 0, error);
 }
 
 InvEmulatorState
@@ -420,7 +445,7 @@ inv_emulators_peek(InvEmulators *emulators, const char *path, InvEmulator **emul
         return INV_EMULATOR_FAILED;
     }
     if (!is_in_cache(emulators, path, state))
-        return INV_EMULATOR_UNKNOWN;
+        return has_failed(emulators, path, state, error) ? INV_EMULATOR_FAILED : INV_EMULATOR_UNKNOWN;
     *emulator = get_in_state(emulators, path, state, from_cache_ms, error);
     return *emulator ? INV_EMULATOR_KNOWN : INV_EMULATOR_FAILED;
 }
@@ -432,7 +457,7 @@ inv_emulators_is_warm(InvEmulators *emulators, const char *path)
     g_autoptr(InvEmulator) emulator = NULL;
 
     return !state || peek_in_memory(emulators, path, state, &emulator, NULL) != INV_ANSWER_NONE ||
-           is_in_cache(emulators, path, state);
+           is_in_cache(emulators, path, state) || has_failed(emulators, path, state, NULL);
 }
 
 static gboolean
@@ -570,7 +595,9 @@ inv_emulators_probe_all(InvEmulators *emulators, guint deadline_ms)
     pool = g_thread_pool_new(probe_one, &all, THREADS, FALSE, NULL);
     for (char **path = paths; *path; path++)
         g_thread_pool_push(pool, *path, NULL);
+    inv_long_wait_begin();
     g_thread_pool_free(pool, FALSE, TRUE);
+    inv_long_wait_end();
     g_mutex_clear(&all.lock);
     g_ptr_array_sort(all.found, compare_emulators);
     return all.found;

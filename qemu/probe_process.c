@@ -29,6 +29,8 @@
 #define MAX_WORDS 4096u
 /* A QEMU that closed its monitor is ending; how long its exit may take. */
 #define EXIT_GRACE_MS 500
+/* How one ended that a signal killed. */
+#define KILLED_BY "was killed by signal %d"
 /* After SIGKILL only a kernel in trouble lets us wait. */
 #define KILL_WAIT_MS 5000
 
@@ -222,6 +224,9 @@ inv_probe_process_start(InvIoThread *io, const char *path, const char *const *ar
 static void
 kill_all(InvProbeProcess *process)
 {
+    /* It needs a processor to die on. Where the kernel refuses, it waits for one as it did before. */
+    if (process->slot.idle)
+        sched_setscheduler(process->pid, SCHED_OTHER, &(struct sched_param){ .sched_priority = 0 });
     /* The group: an emulator may be a script that did not exec. It is ours as long as we have not reaped its leader. */
     kill(-process->pid, SIGKILL);
     kill(process->pid, SIGKILL);
@@ -299,9 +304,63 @@ last_words(InvProbeProcess *process)
     return inv_probe_clean_words(valid, program);
 }
 
+/* "R" in /proc/PID/stat, behind the name, which may hold anything: it runs, or would if it could. */
+static gboolean
+is_runnable(pid_t pid)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/stat", pid);
+    g_autofree char *text = NULL;
+    const char *behind = g_file_get_contents(path, &text, NULL, NULL) ? strrchr(text, ')') : NULL;
+
+    return behind && g_str_has_prefix(behind, ") R");
+}
+
+/*
+ * Whether it missed its deadline for want of a processor: it ran for less than what any that works
+ * needs at most, and waited for a processor most of the time, or does now (which is not counted yet).
+ * From /proc/PID/schedstat (Linux, Documentation/scheduler/sched-stats.rst): nanoseconds of running,
+ * of waiting to run; of the first thread.
+ */
+static gboolean
+is_starved(const InvProbeProcess *process, double *ran, double *taken)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/schedstat", process->pid);
+    g_autofree char *text = NULL;
+    double waited;
+    char *end;
+
+    *taken = (double)(g_get_monotonic_time() - process->slot.since) / G_TIME_SPAN_SECOND;
+    if (!process->pid || !g_file_get_contents(path, &text, NULL, NULL))
+        return FALSE;
+    *ran = (double)g_ascii_strtoull(text, &end, 10) / 1e9;
+    waited = (double)g_ascii_strtoull(end, NULL, 10) / 1e9;
+    return *ran < INV_PROBE_SLOW_MS / 1000.0 && (waited > *taken / 2 || is_runnable(process->pid));
+}
+
+gboolean
+inv_probe_failure_passes(const GError *error)
+{
+    static const int reasons[] = { ENOMEM, EAGAIN, EMFILE, ENFILE, ENOSPC, EDQUOT, ETXTBSY };
+    static const int signals[] = { SIGKILL, SIGTERM, SIGINT, SIGHUP };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(reasons); i++) {
+        if (strstr(error->message, g_strerror(reasons[i])))
+            return TRUE;
+    }
+    for (gsize i = 0; i < G_N_ELEMENTS(signals); i++) {
+        g_autofree char *killed = g_strdup_printf(KILLED_BY " (", signals[i]);
+
+        if (strstr(error->message, killed))
+            return TRUE;
+    }
+    return FALSE;
+}
+
 gboolean
 inv_probe_process_explain(InvProbeProcess *process, GError **error)
 {
+    double ran = 0, taken = 0;
+
     g_autofree char *words = NULL;
     g_autofree char *how = NULL;
     GError *explained = NULL;
@@ -309,6 +368,12 @@ inv_probe_process_explain(InvProbeProcess *process, GError **error)
     if (inv_probe_budget_is_stopped() && error && *error) {
         g_clear_error(error);
         return inv_error_set(error, VIR_ERR_OPERATION_ABORTED, "'%s' was not asked to the end: the program ends", process->path);
+    }
+    if (error && *error && inv_error_code(*error) == VIR_ERR_OPERATION_TIMEOUT && is_starved(process, &ran, &taken)) {
+        g_clear_error(error);
+        return inv_error_set(error, VIR_ERR_RESOURCE_BUSY,
+                             "the emulator '%s' was not asked to the end: this host let it run for %.1f of %.1f s; try again", process->path,
+                             ran, taken);
     }
     /* Only a QEMU that hung up is ending: one that hangs, or on whom we hung up, may live on. */
     if (!error || !*error || !strstr((*error)->message, INV_QMP_HUNG_UP) || !reap(process, EXIT_GRACE_MS)) {
@@ -319,7 +384,7 @@ inv_probe_process_explain(InvProbeProcess *process, GError **error)
     if (WIFEXITED(process->status))
         how = g_strdup_printf("exited with status %d", WEXITSTATUS(process->status));
     else
-        how = g_strdup_printf("was killed by signal %d (%s)", WTERMSIG(process->status), g_strsignal(WTERMSIG(process->status)));
+        how = g_strdup_printf(KILLED_BY " (%s)", WTERMSIG(process->status), g_strsignal(WTERMSIG(process->status)));
     inv_error_set(&explained, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' %s: %s", process->path, how,
                   *words ? words : "it said nothing");
     g_clear_error(error);

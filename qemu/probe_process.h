@@ -34,9 +34,16 @@ InvQmp *inv_probe_process_qmp(InvProbeProcess *process);
 
 /*
  * Behind a failed call: when the connection is gone because QEMU ended, *@error becomes how it
- * ended and its last words. Returns FALSE.
+ * ended and its last words; when a deadline was missed because QEMU got no processor to run on,
+ * it becomes VIR_ERR_RESOURCE_BUSY. Returns FALSE.
  */
 gboolean inv_probe_process_explain(InvProbeProcess *process, GError **error);
+
+/*
+ * Whether such an error may have come of how the host was at that moment (no memory, no room, a
+ * signal from outside) and not of the emulator: then it tells nothing of another day.
+ */
+gboolean inv_probe_failure_passes(const GError *error);
 
 /* QEMU's words for people: without the program's name before each line, and without warnings when there is an error. */
 char *inv_probe_clean_words(const char *text, const char *program);

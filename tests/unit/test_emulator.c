@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include <glib/gstdio.h>
+
 #include "qemu/emulator_private.h"
 #include "qemu/probe_process.h"
 #include "tests/unit/emulator_test.h"
@@ -134,6 +136,74 @@ missed_deadline_is_tried_again_with_more_time_only(void **state)
     assert_int_equal(emulator_fixture_count(log_path), 1);
     assert_null(inv_emulators_get(fixture->emulators, path, NULL, 600, NULL));
     assert_int_equal(emulator_fixture_count(log_path), 2);
+}
+
+/* What a daemon that starts again knows of a sick emulator from the one before. */
+static void
+failures_outlast_the_daemon(void **state)
+{
+    static const struct {
+        const char *name, *script;
+        guint again; /* times that the second asks */
+    } rows[] = {
+        { "an exit status", "echo no such library >&2; exit 3", 0 },
+        { "a crash", "kill -SEGV $$", 0 },
+        { "garbage", "echo hello >&3; sleep 60", 0 },
+        { "a signal from outside", "kill -KILL $$", 1 },
+        { "want of memory", "echo 'cannot set up guest memory: Cannot allocate memory' >&2; exit 1", 1 },
+    };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(rows); i++) {
+        g_autofree char *name = g_strdup_printf("qemu-%zu", i);
+        g_autofree char *program = emulator_fixture_file(fixture, "program", "", 0755);
+        g_autofree char *text = g_strdup_printf("#!/bin/sh\n%s\n", rows[i].script);
+        InvEmulators *second = inv_emulators_new(fixture->io, fixture->cache, NULL, fixture->folder);
+        g_autofree char *first_words = NULL;
+
+        g_free(path);
+        g_free(log_path);
+        assert_true(g_file_set_contents(program, text, -1, NULL));
+        assert_int_equal(g_chmod(program, 0755), 0);
+        path = emulator_fixture_counted(fixture, name, program, &log_path);
+        assert_null(inv_emulators_get(fixture->emulators, path, NULL, DEADLINE_MS, &error));
+        first_words = g_strdup(error->message);
+        g_clear_error(&error);
+        assert_int_equal(emulator_fixture_count(log_path), 1);
+
+        assert_int_equal(inv_emulators_is_warm(second, path), rows[i].again == 0);
+        assert_int_equal(inv_emulators_peek(second, path, &emulator, &error), rows[i].again ? INV_EMULATOR_UNKNOWN : INV_EMULATOR_FAILED);
+        assert_string_equal(error ? error->message : first_words, first_words);
+        g_clear_error(&error);
+        assert_null(inv_emulators_get(second, path, NULL, DEADLINE_MS, &error));
+        assert_string_equal(error->message, first_words);
+        g_clear_error(&error);
+        if (emulator_fixture_count(log_path) != 1 + rows[i].again)
+            fail_msg("%s: asked %u times", rows[i].name, emulator_fixture_count(log_path));
+
+        inv_emulators_refresh(second, path);
+        assert_null(inv_emulators_get(second, path, NULL, DEADLINE_MS, NULL));
+        assert_int_equal(emulator_fixture_count(log_path), 2 + rows[i].again);
+        inv_emulators_free(second);
+    }
+}
+
+static void
+a_missed_deadline_outlasts_the_daemon(void **state)
+{
+    g_autofree char *config = g_strdup_printf("{\"mode\":\"hang\",\"log\":\"%s/log\"}", fixture->folder);
+    InvEmulators *second = inv_emulators_new(fixture->io, fixture->cache, NULL, fixture->folder);
+
+    log_path = g_build_filename(fixture->folder, "log", NULL);
+    path = emulator_fixture_fake(fixture, "qemu-system-x86_64", config);
+    assert_null(inv_emulators_get(fixture->emulators, path, NULL, 500, NULL));
+    assert_null(inv_emulators_get(second, path, NULL, 500, &error));
+    assert_int_equal(inv_error_code(error), VIR_ERR_OPERATION_TIMEOUT);
+    assert_int_equal(emulator_fixture_count(log_path), 1);
+    assert_true(inv_emulators_is_warm(second, path));
+    /* Who has more time may see what the other did not. */
+    assert_null(inv_emulators_get(second, path, NULL, 600, NULL));
+    assert_int_equal(emulator_fixture_count(log_path), 2);
+    inv_emulators_free(second);
 }
 
 static void
@@ -466,6 +536,8 @@ main(void)
     ADD_ROWS(failing_cases, failing_emulator_has_its_message);
     ADD(failure_is_remembered_until_the_file_changes);
     ADD(missed_deadline_is_tried_again_with_more_time_only);
+    ADD(failures_outlast_the_daemon);
+    ADD(a_missed_deadline_outlasts_the_daemon);
     ADD(basic_facts_of_a_fake);
     ADD(askers_at_once_share_one_probe);
     ADD(list_finds_executable_files_only);

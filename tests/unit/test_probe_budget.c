@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -129,6 +134,51 @@ a_client_does_not_wait_for_the_background(void **state)
 }
 
 static gpointer
+burn(gpointer stop)
+{
+    while (!g_atomic_int_get((gint *)stop))
+        continue;
+    return NULL;
+}
+
+/* Both miss their deadline: one that sleeps hangs, one that would work beside others of higher priority is kept from it. */
+static void
+a_starving_one_is_not_sick(void **state)
+{
+    g_autofree char *sleeper = emulator_fixture_file(fixture, "qemu-system-i386", "#!/bin/sh\nexec sleep 60\n", 0755);
+    g_autofree char *worker = emulator_fixture_file(fixture, "qemu-system-x86_64", "#!/bin/sh\nwhile :; do :; done\n", 0755);
+    gint stop = FALSE;
+    cpu_set_t all, one;
+    GThread *rivals[4];
+
+    if (!g_file_test("/proc/self/schedstat", G_FILE_TEST_EXISTS))
+        skip();
+    assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+    CPU_ZERO(&one);
+    for (int i = 0; i < CPU_SETSIZE && !CPU_COUNT(&one); i++) {
+        if (CPU_ISSET(i, &all))
+            CPU_SET(i, &one);
+    }
+    /* Inherited by the threads, and by the emulator. */
+    assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+    inv_probe_budget_set_idle(FALSE);
+    assert_null(inv_emulators_get(fixture->emulators, sleeper, NULL, 1500, &error));
+    assert_int_equal(inv_error_code(error), VIR_ERR_OPERATION_TIMEOUT);
+    g_clear_error(&error);
+    inv_probe_budget_set_idle(TRUE);
+    for (gsize i = 0; i < G_N_ELEMENTS(rivals); i++)
+        rivals[i] = g_thread_new("rival", burn, &stop);
+    assert_null(inv_emulators_get(fixture->emulators, worker, NULL, 1500, &error));
+    g_atomic_int_set(&stop, TRUE);
+    for (gsize i = 0; i < G_N_ELEMENTS(rivals); i++)
+        g_thread_join(rivals[i]);
+    sched_setaffinity(0, sizeof(all), &all);
+    assert_int_equal(inv_error_code(error), VIR_ERR_RESOURCE_BUSY);
+    assert_non_null(strstr(error->message, "let it run"));
+    assert_false(inv_emulators_is_warm(fixture->emulators, worker));
+}
+
+static gpointer
 ask_as_a_client(gpointer binary)
 {
     GError *failure = NULL;
@@ -169,6 +219,7 @@ main(void)
         cmocka_unit_test_setup_teardown(the_hanging_do_not_count, emulator_test_setup, teardown),
         cmocka_unit_test_setup_teardown(the_background_takes_no_place_and_goes_last, emulator_test_setup, teardown),
         cmocka_unit_test_setup_teardown(a_client_does_not_wait_for_the_background, emulator_test_setup, teardown),
+        cmocka_unit_test_setup_teardown(a_starving_one_is_not_sick, emulator_test_setup, teardown),
         cmocka_unit_test_setup_teardown(the_end_takes_all_with_it, emulator_test_setup, teardown),
     };
 
