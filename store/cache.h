@@ -7,8 +7,9 @@ G_BEGIN_DECLS
 
 /*
  * The capability cache: texts under keys that name everything the text depends on. Losing it costs
- * a probe, never data: a damaged, read-only or full one is set aside with a warning, and then the
- * cache lives in memory. Safe to call from any thread and from several processes on one file.
+ * a probe, never data: a damaged one is set aside with a warning. Where nothing can be written (a full
+ * disk, a read-only file) what is there is still read, what comes is kept in memory, and goes to the
+ * file when there is room. Safe to call from any thread and from several processes on one file.
  */
 typedef struct InvCache InvCache;
 

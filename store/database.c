@@ -51,13 +51,35 @@ open_handle(InvDatabase *database, const char *synchronous, GError **error)
     return apply_settings(database, settings, error);
 }
 
-InvDatabase *
-inv_database_open(const char *path, const char *synchronous, int *failure, GError **error)
+static InvDatabase *
+database_new(const char *path)
 {
-    g_autoptr(InvDatabase) database = g_new0(InvDatabase, 1);
+    InvDatabase *database = g_new0(InvDatabase, 1);
 
     database->path = g_strdup(path);
     database->statements = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, finalize);
+    return database;
+}
+
+InvDatabase *
+inv_database_open_unchanging(const char *path, GError **error)
+{
+    g_autoptr(InvDatabase) database = database_new(path);
+    g_autofree char *escaped = g_uri_escape_string(path, "/", FALSE);
+    g_autofree char *uri = g_strdup_printf("file:%s?immutable=1", escaped);
+    int code = sqlite3_open_v2(uri, &database->handle, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+
+    if (code != SQLITE_OK)
+        return inv_database_fail(database, code, "open", error), NULL;
+    sqlite3_extended_result_codes(database->handle, 1);
+    return g_steal_pointer(&database);
+}
+
+InvDatabase *
+inv_database_open(const char *path, const char *synchronous, int *failure, GError **error)
+{
+    g_autoptr(InvDatabase) database = database_new(path);
+
     if (open_handle(database, synchronous, error))
         return g_steal_pointer(&database);
     if (failure)

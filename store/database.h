@@ -22,6 +22,8 @@ typedef struct {
  * @failure (may be NULL): SQLite's result when it fails.
  */
 InvDatabase *inv_database_open(const char *path, const char *synchronous, int *failure, GError **error);
+/* The same to read only, where nothing can be written, not even beside it: what other processes write meanwhile may show as damage. */
+InvDatabase *inv_database_open_unchanging(const char *path, GError **error);
 void inv_database_close(InvDatabase *database);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvDatabase, inv_database_close)
 

@@ -230,7 +230,7 @@ a_path_that_cannot_be_is_memory(void **state)
 }
 
 static void
-a_read_only_folder_is_memory(void **state)
+a_read_only_folder_is_read(void **state)
 {
     int status = 0;
     pid_t child;
@@ -246,7 +246,7 @@ a_read_only_folder_is_memory(void **state)
         cache = inv_cache_open(path);
         inv_cache_put(cache, "qemu", "k", "kept");
         text = inv_cache_get(cache, "qemu", "k");
-        _exit(warnings == 1 && g_strcmp0(text, "kept") == 0 ? 0 : 1);
+        _exit(warnings == 1 && g_strcmp0(text, "kept") == 0 && inv_cache_has(cache, "subject 1", "k") ? 0 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
@@ -296,6 +296,7 @@ work_on_a_full_disk(void)
 
     cache = inv_cache_open(path);
     inv_cache_put(cache, "before", "k", "kept");
+    inv_cache_put(cache, "/usr/bin/qemu basic", "k", "kept");
     for (int i = 0; i < 20; i++) {
         g_autofree char *subject = g_strdup_printf("subject %d", i);
         g_autofree char *found = NULL;
@@ -307,7 +308,40 @@ work_on_a_full_disk(void)
     }
     if (warnings != 1)
         status |= 2;
-    inv_cache_close(cache);
+    /* What the file has can still be read, unless it was forgotten meanwhile. */
+    if (!inv_cache_has(cache, "before", "k") || !inv_cache_has(cache, "/usr/bin/qemu basic", "k"))
+        status |= 4;
+    inv_cache_forget(cache, "/usr/bin/qemu");
+    if (!inv_cache_has(cache, "before", "k") || inv_cache_has(cache, "/usr/bin/qemu basic", "k"))
+        status |= 8;
+    text = inv_cache_get(cache, "before", "k");
+    if (g_strcmp0(text, "kept") != 0)
+        status |= 16;
+    g_clear_pointer(&text, g_free);
+    if (warnings != 1)
+        status |= 2;
+    return status;
+}
+
+/* There is room again: what was put and forgotten meanwhile is so in the file too. For a child: its exit status. */
+static int
+work_with_room_again(void)
+{
+    InvCache *other;
+    int status = 0;
+
+    inv_cache_put(cache, "too soon", "k", "x");
+    /* The next time that it is tried. */
+    g_usleep(2500 * 1000);
+    inv_cache_put(cache, "again", "k", "x");
+    other = inv_cache_open(path);
+    if (!inv_cache_has(other, "again", "k") || !inv_cache_has(other, "too soon", "k") || !inv_cache_has(other, "subject 19", "k"))
+        status |= 32;
+    if (inv_cache_has(other, "/usr/bin/qemu basic", "k") || !inv_cache_has(other, "before", "k"))
+        status |= 64;
+    inv_cache_close(other);
+    if (warnings != 1)
+        status |= 2;
     return status;
 }
 
@@ -331,16 +365,24 @@ assert_file_is_whole(void)
 }
 
 static void
-a_file_that_may_not_grow_is_memory(void **state)
+a_file_that_may_not_grow_is_read(void **state)
 {
     pid_t child = fork();
 
     if (child == 0) {
-        const struct rlimit limit = { FULL_AT, FULL_AT };
+        struct rlimit limit;
+        int result;
 
         signal(SIGXFSZ, SIG_IGN);
+        getrlimit(RLIMIT_FSIZE, &limit);
+        limit.rlim_cur = FULL_AT;
         setrlimit(RLIMIT_FSIZE, &limit);
-        _exit(work_on_a_full_disk());
+        result = work_on_a_full_disk();
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_FSIZE, &limit);
+        result |= work_with_room_again();
+        inv_cache_close(cache);
+        _exit(result);
     }
     assert_int_equal(wait_for_child(child), 0);
     assert_file_is_whole();
@@ -349,7 +391,7 @@ a_file_that_may_not_grow_is_memory(void **state)
 #define NO_DISK 77
 
 static void
-a_full_disk_is_memory(void **state)
+a_full_disk_is_read(void **state)
 {
     pid_t child = fork();
     int status;
@@ -361,7 +403,9 @@ a_full_disk_is_memory(void **state)
         if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
             mount("none", folder, "tmpfs", 0, size) < 0)
             _exit(NO_DISK);
-        _exit(work_on_a_full_disk());
+        status = work_on_a_full_disk();
+        inv_cache_close(cache);
+        _exit(status);
     }
     status = wait_for_child(child);
     if (WIFEXITED(status) && WEXITSTATUS(status) == NO_DISK) {
@@ -464,12 +508,12 @@ main(void)
         cmocka_unit_test_setup_teardown(a_changed_text_is_not_believed, setup, teardown),
         cmocka_unit_test_setup_teardown(another_version_is_emptied, setup, teardown),
         cmocka_unit_test_setup_teardown(a_path_that_cannot_be_is_memory, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_read_only_folder_is_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_read_only_folder_is_read, setup, teardown),
         cmocka_unit_test_setup_teardown(old_entries_leave, setup, teardown),
         cmocka_unit_test_setup_teardown(two_handles_see_each_other, setup, teardown),
         cmocka_unit_test_setup_teardown(processes_share_one_file, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_file_that_may_not_grow_is_memory, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_full_disk_is_memory, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_file_that_may_not_grow_is_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_full_disk_is_read, setup, teardown),
         cmocka_unit_test_setup_teardown(a_holder_of_the_file_blocks_nobody_for_ever, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_forgotten_is_one_subject_s, setup, teardown),
     };
