@@ -3,6 +3,7 @@
 
 #include "daemon/guest_arch.h"
 #include "daemon/host.h"
+#include "daemon/host_cache.h"
 #include "daemon/host_cpu.h"
 #include "daemon/host_topology.h"
 #include "daemon/host_tsc.h"
@@ -171,6 +172,34 @@ write_cell(InvXmlOut *out, const InvHostCell *cell)
     inv_xml_out_close(out);
 }
 
+static void
+write_caches(InvXmlOut *out, const InvHostTopology *topology)
+{
+    static const char *const units[] = { "KiB", "MiB", "GiB" };
+    g_autoptr(GPtrArray) caches = inv_host_caches_at(NULL, topology->online);
+
+    if (!caches->len)
+        return;
+    inv_xml_out_open(out, "cache");
+    for (guint i = 0; i < caches->len; i++) {
+        const InvHostCache *cache = g_ptr_array_index(caches, i);
+        guint64 size = cache->size_kib;
+        guint unit = 0;
+
+        for (; size % 1024 == 0 && unit + 1 < G_N_ELEMENTS(units); unit++)
+            size /= 1024;
+        inv_xml_out_open(out, "bank");
+        inv_xml_out_attribute_uint(out, "id", cache->id);
+        inv_xml_out_attribute_uint(out, "level", cache->level);
+        inv_xml_out_attribute(out, "type", cache->type);
+        inv_xml_out_attribute_uint(out, "size", size);
+        inv_xml_out_attribute(out, "unit", units[unit]);
+        inv_xml_out_attribute(out, "cpus", cache->cpus);
+        inv_xml_out_close(out);
+    }
+    inv_xml_out_close(out);
+}
+
 static gboolean
 write_host(InvXmlOut *out, GError **error)
 {
@@ -193,6 +222,7 @@ write_host(InvXmlOut *out, GError **error)
         write_cell(out, g_ptr_array_index(topology->cells, i));
     inv_xml_out_close(out);
     inv_xml_out_close(out);
+    write_caches(out, topology);
     /* As the call for the host's security model says. */
     inv_xml_out_open(out, "secmodel");
     inv_xml_out_element(out, "model", "none");

@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The capability cache under daemons: shared by two, damaged, cut, and where no file can be."""
+import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 
 import harness
-from emulators import Counted, own_daemon, restart, settled
+from emulators import Counted, fake, own_daemon, restart, settled
 
 
 def test_two_daemons():
@@ -40,6 +42,42 @@ def test_two_daemons():
         first.invar("verdict", "one")
         for daemon in (first, second):
             assert "cache" not in daemon.log_tail(20000), daemon.log_tail(20000)
+
+
+def test_hammered():
+    """two daemons that fill and empty one cache file as fast as they can, one of them killed on the way, leave it sound"""
+    with own_daemon(start=False) as first, own_daemon(start=False) as second:
+        good = Counted(first)
+        sick = [fake(first, f"qemu-system-sick{number}", mode="exit", status=number, stderr=f"sick {number}\n") for number in range(3)]
+        second.env["XDG_CACHE_HOME"] = first.env["XDG_CACHE_HOME"]
+        for daemon in (first, second):
+            daemon.start()
+            daemon.invar("define", daemon.write("one.xml", harness.domain_xml("one", harness.relaxed("qemu64"),
+                                                                              devices=f"<emulator>{good.path}</emulator>")))
+        script = "for turn in 1 2 3 4 5 6; do for path; do \"$INVAR\" emulators --refresh \"$path\" >/dev/null; done; \"$INVAR\" verdict one; done"
+        hammers = []
+        for daemon in (first, second, first, second):
+            hammers.append(subprocess.Popen(["/bin/sh", "-c", script, "sh", good.path, *sick], cwd=daemon.folder,
+                                            env=dict(daemon.env, INVAR=harness.find_binary("invar")),
+                                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        time.sleep(2)
+        second.kill()
+        second.start()
+        for hammer in hammers:
+            hammer.wait(120)
+        for daemon in (first, second):
+            before = time.monotonic()
+            assert daemon.invar_json("emulators", good.path)[0]["state"] == "known"
+            for number, path in enumerate(sick):
+                assert f"sick {number}" in daemon.invar_json("emulators", path)[0]["error"]
+            assert time.monotonic() - before < 20
+            assert "cache" not in daemon.log_tail(200000), daemon.log_tail()
+            daemon.stop()
+        folder = first.folder + "/cache/invar"
+        assert not [name for name in os.listdir(folder) if "damaged" in name], os.listdir(folder)
+        with contextlib.closing(sqlite3.connect(folder + "/capabilities.db")) as database:
+            assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert database.execute("SELECT count(*) FROM entry").fetchone()[0] >= 4
 
 
 def damage(path):

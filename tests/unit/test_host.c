@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/guest_arch.h"
 #include "daemon/host.h"
+#include "daemon/host_cache.h"
 #include "daemon/host_topology.h"
 #include "daemon/xml_out.h"
 #include "tests/unit/test_folder.h"
@@ -293,6 +294,57 @@ cells_are_read(void **state)
     assert_int_equal(((const InvHostCpu *)g_ptr_array_index(second->cpus, 0))->id, 1);
 }
 
+#define CACHE(cpu, index, level, type, size, cpus) \
+    { CPU "cpu" cpu "/cache/index" index "/level", level "\n" }, { CPU "cpu" cpu "/cache/index" index "/type", type "\n" }, \
+        { CPU "cpu" cpu "/cache/index" index "/size", size "\n" }, { CPU "cpu" cpu "/cache/index" index "/shared_cpu_list", cpus "\n" }
+
+static const struct {
+    const char *name;
+    HostFile files[MAX_FILES];
+    const char *expected; /* "level type id size cpus; …" */
+} cache_cases[] = {
+    { .name = "a cache that all share is one", .files = { { CPU "online", "0-1\n" },
+        CACHE("0", "0", "1", "Data", "32K", "0"), CACHE("0", "1", "3", "Unified", "32768K", "0-1"), { CPU "cpu0/cache/index1/id", "7\n" },
+        CACHE("1", "0", "1", "Data", "32K", "1"), CACHE("1", "1", "3", "Unified", "32768K", "0-1"), { CPU "cpu1/cache/index1/id", "7\n" } },
+      .expected = "3 both 7 32768 0-1" },
+    { .name = "caches without numbers", .files = { { CPU "online", "0-2\n" },
+        CACHE("0", "0", "3", "Unified", "8K", "0"), CACHE("1", "0", "3", "Unified", "8K", "1-2"), CACHE("2", "0", "3", "Unified", "8K", "1-2") },
+      .expected = "3 both 0 8 0; 3 both 1 8 1-2" },
+    { .name = "levels and types in order", .files = { { CPU "online", "0\n" }, CACHE("0", "0", "4", "Unified", "9K", "0"),
+        CACHE("0", "1", "3", "Instruction", "1K", "0"), CACHE("0", "2", "3", "Data", "2K", "0") },
+      .expected = "3 code 0 1 0; 3 data 0 2 0; 4 both 0 9 0" },
+    { .name = "what cannot be is left out", .files = { { CPU "online", "0\n" }, CACHE("0", "0", "3", "Other", "9K", "0"),
+        CACHE("0", "1", "3", "Unified", "-1K", "0"), CACHE("0", "2", "3", "Unified", "1M", "0"), CACHE("0", "3", "3", "Unified", "9K", "none"),
+        CACHE("0", "4", "300", "Unified", "9K", "0"), CACHE("0", "5", "3", "Unified", "5K", "0") },
+      .expected = "3 both 0 5 0" },
+    { .name = "a kernel that says nothing", .files = { { CPU "online", "0-3\n" } }, .expected = "" },
+};
+
+static void
+caches_are_listed(void **state)
+{
+    for (gsize i = 0; i < G_N_ELEMENTS(cache_cases); i++) {
+        g_autoptr(InvHostTopology) topology = NULL;
+        g_autoptr(GPtrArray) caches = NULL;
+        g_autoptr(GString) found = g_string_new(NULL);
+
+        make_root(cache_cases[i].files);
+        topology = inv_host_topology_at(root, &error);
+        assert_non_null(topology);
+        caches = inv_host_caches_at(root, topology->online);
+        for (guint j = 0; j < caches->len; j++) {
+            const InvHostCache *cache = g_ptr_array_index(caches, j);
+
+            g_string_append_printf(found, "%s%u %s %u %" G_GUINT64_FORMAT " %s", j ? "; " : "", cache->level, cache->type, cache->id,
+                                   cache->size_kib, cache->cpus);
+        }
+        if (strcmp(found->str, cache_cases[i].expected) != 0)
+            fail_msg("%s: '%s' and not '%s'", cache_cases[i].name, found->str, cache_cases[i].expected);
+        remove_tree(root);
+        g_clear_pointer(&root, g_free);
+    }
+}
+
 static void
 cpu_map_has_a_bit_per_processor(void **state)
 {
@@ -360,6 +412,7 @@ main(void)
 {
     const struct CMUnitTest single[] = {
         cmocka_unit_test_teardown(cells_are_read, teardown),
+        cmocka_unit_test_teardown(caches_are_listed, teardown),
         cmocka_unit_test_teardown(cpu_map_has_a_bit_per_processor, teardown),
         cmocka_unit_test_teardown(this_host_is_whole, teardown),
     };
