@@ -251,6 +251,18 @@ forbid_named(InvCpuHostLimits *host, const Switch *entry, const InvCpuMap *map, 
     }
 }
 
+/* All features of a pattern such as "vmx-*". */
+static void
+forbid_all(InvCpuHostLimits *host, const Switch *entry, const InvCpuMap *map, const char *pattern, const char *setting)
+{
+    for (guint i = 0; i < inv_cpu_map_size(map); i++) {
+        const InvCpuMapFeature *feature = inv_cpu_map_at(map, i);
+
+        if (g_pattern_match_simple(pattern, feature->name))
+            forbid(host, entry, feature->name, setting);
+    }
+}
+
 /* @word: "nosmap", "tsx=off", "kvm_intel.nested=0". */
 static void
 apply(InvCpuHostLimits *host, const InvCpuMap *map, const char *word, Kind kind)
@@ -270,8 +282,12 @@ apply(InvCpuHostLimits *host, const InvCpuMap *map, const char *word, Kind kind)
             forbid_named(host, entry, map, value ? value : "");
             continue;
         }
-        for (char **feature = entry->features; *feature; feature++)
-            forbid(host, entry, *feature, word);
+        for (char **feature = entry->features; *feature; feature++) {
+            if (g_str_has_suffix(*feature, "*"))
+                forbid_all(host, entry, map, *feature, word);
+            else
+                forbid(host, entry, *feature, word);
+        }
     }
 }
 

@@ -5,12 +5,25 @@
 #include "util/json.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* Debian's, Fedora's and SUSE's folders hold some twenty, of a kilobyte each. */
 #define MAX_DESCRIPTORS 512u
 #define MAX_DESCRIPTOR (64u * 1024)
 
-static const char *const usual_folders[] = { "/etc/qemu/firmware", "/usr/share/qemu/firmware", NULL };
+/* The order of QEMU's docs/interop/firmware.json, the strongest first. A system's daemon has no user's folder. */
+static const char *const *
+usual_folders(void)
+{
+    static const char *folders[] = { NULL, "/etc/qemu/firmware", "/usr/share/qemu/firmware", NULL };
+    static gsize once;
+
+    if (g_once_init_enter(&once)) {
+        folders[0] = g_build_filename(g_get_user_config_dir(), "qemu", "firmware", NULL);
+        g_once_init_leave(&once, 1);
+    }
+    return geteuid() == 0 ? folders + 1 : folders;
+}
 
 void
 inv_firmware_free(InvFirmware *firmware)
@@ -162,7 +175,7 @@ GPtrArray *
 inv_firmware_list(const char *const *folders, const char *arch, const char *machine)
 {
     g_autoptr(GHashTable) paths = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    g_autoptr(GPtrArray) names = list_names(folders ? folders : usual_folders, paths);
+    g_autoptr(GPtrArray) names = list_names(folders ? folders : usual_folders(), paths);
     GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)inv_firmware_free);
 
     for (guint i = 0; i < names->len; i++) {
@@ -201,9 +214,9 @@ inv_firmware_watch(const char *const *folders, InvFreshness *freshness)
     g_autoptr(GHashTable) paths = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
     g_autoptr(GPtrArray) names = NULL;
 
-    for (const char *const *folder = folders ? folders : usual_folders; *folder; folder++)
+    for (const char *const *folder = folders ? folders : usual_folders(); *folder; folder++)
         inv_freshness_watch(freshness, *folder);
-    names = list_names(folders ? folders : usual_folders, paths);
+    names = list_names(folders ? folders : usual_folders(), paths);
     for (guint i = 0; i < names->len; i++) {
         const char *path = g_hash_table_lookup(paths, g_ptr_array_index(names, i));
         g_autoptr(InvJson) descriptor = NULL;
