@@ -4,9 +4,10 @@
 import os
 import shutil
 import socket
+import stat
 
 import harness
-from emulators import Counted, own_daemon
+from emulators import Counted, by_path, fake, own_daemon
 
 UUID = "11111111-2222-4333-8444-555555555501"
 ELF_ARM = shutil.which("qemu-system-arm")
@@ -30,6 +31,15 @@ def not_executable(path):
 def unix_socket(path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
+
+
+def unreadable_script(path):
+    if os.geteuid() == 0:
+        raise harness.Skip("root may read every file")
+    text(path)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"#!/bin/sh\nexec {harness.QEMU} \"$@\"\n")
+    os.chmod(path, 0o111)
 
 
 def below_a_file(path):
@@ -59,6 +69,7 @@ EMULATORS = [
     {"name": "a text file", "make": text, "words": ["is no program"]},
     {"name": "a text file that is executable", "make": lambda path: text(path, 0o755), "words": ["is no program"]},
     {"name": "a program that is not executable", "make": not_executable, "words": ["is not executable"]},
+    {"name": "a script that may not be read", "make": unreadable_script, "words": ["Permission denied"]},
     {"name": "a socket", "make": unix_socket, "words": ["is not a regular file"]},
     {"name": "below a file", "make": below_a_file, "words": ["does not exist"]},
     {"name": "in a folder that may not be entered", "make": locked_folder, "words": ["cannot be looked at"]},
@@ -147,14 +158,77 @@ def test_accelerator_not_built(daemon):
     assert "does not work" not in message, message
 
 
-def test_accelerator_not_working():
+ANSWERS = {
+    "query-target": {"return": {"arch": "x86_64"}},
+    "query-kvm": {"return": {"enabled": False, "present": True}},
+    "qom-list-types": {"return": [{"name": "kvm-accel"}]},
+    "query-machines": {"return": [{"name": "pc-q35-7.2", "alias": "q35", "cpu-max": 4, "is-default": True}]},
+}
+
+
+def test_tcg_not_built():
+    """emulation by a QEMU that was built without it"""
+    with own_daemon() as daemon:
+        path = fake(daemon, "qemu-without-tcg", answers=ANSWERS)
+        message = refused(daemon, document(path), [path, "built without TCG", "<domain type='kvm'>"])
+        assert "does not work" not in message, message
+
+
+def locked_device(path):
+    if os.geteuid() == 0:
+        raise harness.Skip("root may open every device")
+    for name in ("/dev/mem", "/dev/port", "/dev/cpu_dma_latency", "/dev/loop-control", "/dev/mapper/control"):
+        if os.path.exists(name) and stat.S_ISCHR(os.stat(name).st_mode) and not os.access(name, os.R_OK):
+            os.symlink(name, path)
+            return
+    raise harness.Skip("there is no device that only root may open")
+
+
+KVM = [
+    {"name": "no /dev/kvm", "make": lambda path: None, "words": ["there is no"]},
+    {"name": "a /dev/kvm that is a file", "make": text, "words": ["is not a device"]},
+    {"name": "a /dev/kvm that is another device", "make": lambda path: os.symlink("/dev/null", path), "words": ["does not answer as KVM"]},
+    {"name": "a /dev/kvm that this user may not open", "make": locked_device, "words": ["cannot be opened", "must belong to the group"]},
+]
+
+
+@harness.rows(KVM)
+def test_accelerator_not_working(row):
     """an accelerator that QEMU was built with and that does not work here"""
     harness.need_fault_points()
     with own_daemon(start=False) as daemon:
+        os.makedirs(daemon.path("host/dev"))
+        row["make"](daemon.path("host/dev/kvm"))
         daemon.env["INVAR_HOST_ROOT"] = daemon.path("host")
         daemon.start()
-        message = refused(daemon, document(virttype="kvm"), ["KVM does not work on this host", "there is no"])
+        message = refused(daemon, document(virttype="kvm"), ["KVM does not work on this host", *row["words"]])
         assert "built" not in message, message
+
+
+CONFIGURED = ("absent", "a folder", "a device", "a text file", "a program that is not executable", "a dangling link", "below a file",
+              "a socket")
+
+
+@harness.rows([{**row, "name": row["name"] + " in the configuration"} for row in EMULATORS if row["name"] in CONFIGURED])
+def test_configured(row):
+    with own_daemon("binaries=FOLDER/configured\n", start=False) as daemon:
+        place = daemon.path("configured")
+        path = row["make"](place) or place
+        with open(daemon.config_path, encoding="utf-8") as file:
+            config = file.read().replace(place, path)
+        with open(daemon.config_path, "w", encoding="utf-8") as file:
+            file.write(config)
+        checked = daemon.run(harness.find_binary("invard"), "--session", "--check-config", check=False)
+        assert checked.returncode == 6 and "[emulators] binaries" in checked.stderr, checked
+        # The daemon says so and works on, and so do its domains.
+        daemon.start()
+        listed = by_path(daemon.invar_json("emulators"))[path]
+        assert listed["state"] == "failed", listed
+        for word in [*row["words"], path]:
+            assert word in checked.stderr and word in daemon.log_tail() and word in listed["error"], (word, checked, listed)
+        daemon.invar("define", daemon.write("held.xml", document()))
+        daemon.restart()
+        assert daemon.invar("list", "--all", "--name").stdout.split() == ["held"]
 
 
 if __name__ == "__main__":
