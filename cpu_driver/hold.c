@@ -8,6 +8,7 @@
 
 /* What a QEMU makes of physical addresses when nobody tells it a width. */
 #define USUAL_PHYS_BITS 40
+#define VENDOR_ID_LENGTH 12u
 
 /* A request that is being held to a record. */
 typedef struct {
@@ -277,8 +278,9 @@ hold_vendor(Hold *hold)
 
     if (!recorded || (!model && !asked) || g_strcmp0(recorded, asked ? asked : model) == 0)
         return;
-    if (asked) {
-        refuse_identity(hold, "vendor", INV_LAYER_CONFIGURATION, recorded, asked);
+    /* QEMU takes ids of this length, and a comma would begin the next property. */
+    if (asked || strlen(recorded) != VENDOR_ID_LENGTH || strchr(recorded, ',')) {
+        refuse_identity(hold, "vendor", INV_LAYER_CONFIGURATION, recorded, asked ? asked : model);
     } else if (hold->facts->accelerator != INV_VIRT_KVM) {
         inv_cpu_request_add_property(hold->request, "vendor=%s", recorded);
     } else {

@@ -11,6 +11,12 @@
 #define RECORD_VERSION 1
 #define WORD_BREAKS " \t\n;"
 
+/* QEMU 10 has some 600 properties and 50 words. */
+#define MAX_FEATURES 4096u
+#define MAX_NAME 128u
+#define MAX_WORDS_BYTES 65536u
+#define MAX_ASKED_BYTES (1024u * 1024)
+
 /* What is recorded of the properties that are no booleans: our field, QEMU's name. */
 static const struct {
     const char *qemu;
@@ -224,6 +230,47 @@ is_sorted(char *const *list)
     return TRUE;
 }
 
+/* A name that QEMU could have: it is compared with QEMU's, shown, and nothing in it ends a property of -cpu. */
+static gboolean
+is_name(const char *text)
+{
+    gsize length = strlen(text);
+
+    for (const char *p = text; *p; p++) {
+        if (!g_ascii_isgraph(*p) || strchr(",=<>&'\"", *p))
+            return FALSE;
+    }
+    return length > 0 && length <= MAX_NAME;
+}
+
+static gboolean
+are_names(char *const *list)
+{
+    guint n = 0;
+
+    for (; list[n]; n++) {
+        if (n >= MAX_FEATURES || !is_name(list[n]))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
+is_text(const char *text, gsize limit)
+{
+    return !text || (strlen(text) <= limit && g_utf8_validate(text, -1, NULL));
+}
+
+/* A record may come from another host, and a fingerprint says nothing of who made it. */
+static gboolean
+is_sane(const InvCpuRecord *record)
+{
+    return record->arch && is_name(record->arch) && record->machine && is_name(record->machine) &&
+           (!record->model || is_name(record->model)) && is_text(record->vendor, MAX_NAME) && is_text(record->brand, MAX_NAME) &&
+           is_text(record->words, MAX_WORDS_BYTES) && is_text(record->asked, MAX_ASKED_BYTES) &&
+           (!record->asked_machine || is_text(record->asked_machine, MAX_NAME)) && are_names(record->on) && are_names(record->off);
+}
+
 InvCpuRecord *
 inv_cpu_record_from_json(const InvJson *json, GError **error)
 {
@@ -252,6 +299,10 @@ inv_cpu_record_from_json(const InvJson *json, GError **error)
     if (!record->brand && record->level_func7 < 0 && g_strcmp0(first_form, record->fingerprint) == 0) {
         g_free(record->fingerprint);
         record->fingerprint = g_strdup(fingerprint);
+    }
+    if (!is_sane(record)) {
+        inv_error_set(error, VIR_ERR_INVALID_ARG, "the CPU record has a name or a text that no QEMU gives: it was damaged or made by hand");
+        return NULL;
     }
     if (!is_sorted(record->on) || !is_sorted(record->off) || g_strcmp0(fingerprint, record->fingerprint) != 0) {
         inv_error_set(error, VIR_ERR_INVALID_ARG,

@@ -4,7 +4,7 @@
 #
 #     tests/fuzz/run.sh ENTRY [SECONDS [FOLDER]]
 #
-# ENTRY: cpuid, cpuid_xml, cpuid_expansion, cpu_xml, domain_xml or rpc. FOLDER: of the build, which is
+# ENTRY: cpuid, cpuid_xml, cpuid_expansion, cpu_xml, domain_xml, migration_cookie or rpc. FOLDER: of the build, which is
 # made there once, and of what is found (default: build-fuzz). `make check` replays the corpora without Clang.
 set -eu
 
