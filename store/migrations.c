@@ -82,7 +82,7 @@ inv_store_list_migrations(InvStore *store, GError **error)
     return step == INV_STEP_DONE ? g_steal_pointer(&list) : NULL;
 }
 
-/* The phase in force, or INV_MIGRATION_UNKNOWN; FALSE and an error when it cannot be read. */
+/* The phase in force, or INV_PHASE_UNKNOWN; FALSE and an error when it cannot be read. */
 static gboolean
 phase_of_locked(InvStore *store, const char *token, InvMigrationPhase *phase, GError **error)
 {
@@ -92,7 +92,7 @@ phase_of_locked(InvStore *store, const char *token, InvMigrationPhase *phase, GE
 
     if (step == INV_STEP_FAILED)
         return FALSE;
-    *phase = step == INV_STEP_ROW ? (InvMigrationPhase)sqlite3_column_int(row, 0) : INV_MIGRATION_UNKNOWN;
+    *phase = step == INV_STEP_ROW ? (InvMigrationPhase)sqlite3_column_int(row, 0) : INV_PHASE_UNKNOWN;
     return TRUE;
 }
 
@@ -102,15 +102,15 @@ inv_store_decide_migration(InvStore *store, const char *token, const char *uuid,
 {
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&store->lock);
     g_autoptr(InvTransaction) transaction = inv_transaction_begin_locked(store, error);
-    InvMigrationPhase phase = INV_MIGRATION_UNKNOWN;
+    InvMigrationPhase phase = INV_PHASE_UNKNOWN;
 
     if (!transaction || !phase_of_locked(store, token, &phase, error))
         return FALSE;
     *decided = phase;
-    if (phase == INV_MIGRATION_FINISHED || phase == INV_MIGRATION_DROPPED)
+    if (phase == INV_PHASE_FINISHED || phase == INV_PHASE_CANCELLED)
         return TRUE;
     /* What was never prepared can only be called off: whoever is late with it finds that. */
-    if (phase == INV_MIGRATION_UNKNOWN && wanted == INV_MIGRATION_FINISHED)
+    if (phase == INV_PHASE_UNKNOWN && wanted == INV_PHASE_FINISHED)
         return TRUE;
     if (!inv_database_run(store->database, error,
                           "INSERT INTO migration (token, role, uuid, phase, flags, running, time) VALUES (?, ?, ?, ?, 0, 0, unixepoch())"
@@ -118,7 +118,7 @@ inv_store_decide_migration(InvStore *store, const char *token, const char *uuid,
                           "sisi", token, (gint64)INV_MIGRATION_IN, uuid, (gint64)wanted))
         return FALSE;
     /* From here on the guest is this host's: a successor takes it up instead of ending it. */
-    if (wanted == INV_MIGRATION_FINISHED &&
+    if (wanted == INV_PHASE_FINISHED &&
         !inv_database_run(store->database, error, "UPDATE running SET started = 1 WHERE uuid = ?", "s", uuid))
         return FALSE;
     inv_fault_point("store-decide-before-commit");

@@ -118,12 +118,12 @@ typedef enum {
 } InvMigrationRole;
 
 typedef enum {
-    INV_MIGRATION_UNKNOWN,   /* no such migration */
-    INV_MIGRATION_PREPARED,  /* IN: QEMU waits for the state; nothing is decided */
-    INV_MIGRATION_FINISHED,  /* IN: the guest is this host's now. Never changes any more */
-    INV_MIGRATION_DROPPED,   /* IN: the guest never ran here and never will by this migration. Never changes any more */
-    INV_MIGRATION_SENDING,   /* OUT: the guest is ours; nobody can have finished it over there */
-    INV_MIGRATION_UNDECIDED, /* OUT: the guest stands still; only the destination knows whose it is */
+    INV_PHASE_UNKNOWN,   /* no such migration */
+    INV_PHASE_PREPARED,  /* IN: QEMU waits for the state; nothing is decided */
+    INV_PHASE_FINISHED,  /* IN: the guest is this host's now. Never changes any more */
+    INV_PHASE_CANCELLED, /* IN: the guest never ran here and never will by this migration. Never changes any more */
+    INV_PHASE_SENDING,   /* OUT: the guest is ours; nobody can have finished it over there */
+    INV_PHASE_UNDECIDED, /* OUT: the guest stands still; only the destination knows whose it is */
 } InvMigrationPhase;
 
 typedef struct {
@@ -148,7 +148,7 @@ GPtrArray *inv_store_list_migrations(InvStore *store, GError **error);
 
 /*
  * The one place where a migration's outcome is settled, at its destination: makes a prepared one
- * @wanted (FINISHED or DROPPED) and *@decided tells what is in force then, which may be what
+ * @wanted (FINISHED or CANCELLED) and *@decided tells what is in force then, which may be what
  * somebody else decided before. One that is not known can only be cancelled, so that it stays so for
  * whoever comes late; else *@decided is UNKNOWN. FINISHED makes the run of @uuid a started one in the
  * same transaction.

@@ -62,7 +62,7 @@ prepare(void)
         .token = (char *)TOKEN,
         .role = INV_MIGRATION_IN,
         .uuid = (char *)UUID,
-        .phase = INV_MIGRATION_PREPARED,
+        .phase = INV_PHASE_PREPARED,
         .running = TRUE,
         .xml = (char *)"<domain/>",
         .record = (char *)"{}",
@@ -87,7 +87,7 @@ is_started(void)
 static InvMigrationPhase
 decide(InvMigrationPhase wanted)
 {
-    InvMigrationPhase decided = INV_MIGRATION_UNKNOWN;
+    InvMigrationPhase decided = INV_PHASE_UNKNOWN;
 
     if (!inv_store_decide_migration(store, TOKEN, UUID, wanted, &decided, &error))
         fail_msg("%s", error->message);
@@ -103,20 +103,20 @@ first_decision_stays(void **state)
     prepare();
     assert_false(is_started());
     assert_int_equal(decide(*first), *first);
-    assert_int_equal(is_started(), *first == INV_MIGRATION_FINISHED);
+    assert_int_equal(is_started(), *first == INV_PHASE_FINISHED);
     g_clear_pointer(&store, inv_store_close);
     open_store();
-    assert_int_equal(decide(INV_MIGRATION_DROPPED), *first);
-    assert_int_equal(decide(INV_MIGRATION_FINISHED), *first);
-    assert_int_equal(is_started(), *first == INV_MIGRATION_FINISHED);
+    assert_int_equal(decide(INV_PHASE_CANCELLED), *first);
+    assert_int_equal(decide(INV_PHASE_FINISHED), *first);
+    assert_int_equal(is_started(), *first == INV_PHASE_FINISHED);
 }
 
 static void
 unknown_can_only_be_cancelled(void **state)
 {
-    assert_int_equal(decide(INV_MIGRATION_FINISHED), INV_MIGRATION_UNKNOWN);
-    assert_int_equal(decide(INV_MIGRATION_DROPPED), INV_MIGRATION_CANCELLED);
-    assert_int_equal(decide(INV_MIGRATION_FINISHED), INV_MIGRATION_DROPPED);
+    assert_int_equal(decide(INV_PHASE_FINISHED), INV_PHASE_UNKNOWN);
+    assert_int_equal(decide(INV_PHASE_CANCELLED), INV_PHASE_CANCELLED);
+    assert_int_equal(decide(INV_PHASE_FINISHED), INV_PHASE_CANCELLED);
 }
 
 /* Both sides of one attempt may be in one store. */
@@ -127,7 +127,7 @@ sides_are_apart(void **state)
         .token = (char *)TOKEN,
         .role = INV_MIGRATION_OUT,
         .uuid = (char *)UUID,
-        .phase = INV_MIGRATION_UNDECIDED,
+        .phase = INV_PHASE_UNDECIDED,
         .peer = (char *)"qemu+tcp://there/system",
         .flags = 0x80000001u,
         .running = TRUE,
@@ -142,7 +142,7 @@ sides_are_apart(void **state)
     assert_int_equal(list->len, 1);
     read = g_ptr_array_index(list, 0);
     assert_string_equal(read->peer, out.peer);
-    assert_int_equal(read->phase, INV_MIGRATION_UNDECIDED);
+    assert_int_equal(read->phase, INV_PHASE_UNDECIDED);
     assert_int_equal(read->flags, out.flags);
     assert_true(read->running);
     assert_null(read->xml);
@@ -161,14 +161,14 @@ older_database_is_brought_up_to_date(void **state)
     sqlite3_close(handle);
     open_store();
     prepare();
-    assert_int_equal(decide(INV_MIGRATION_FINISHED), INV_MIGRATION_FINISHED);
+    assert_int_equal(decide(INV_PHASE_FINISHED), INV_PHASE_FINISHED);
 }
 
 int
 main(void)
 {
-    static const InvMigrationPhase finished = INV_MIGRATION_FINISHED;
-    static const InvMigrationPhase cancelled = INV_MIGRATION_DROPPED;
+    static const InvMigrationPhase finished = INV_PHASE_FINISHED;
+    static const InvMigrationPhase cancelled = INV_PHASE_CANCELLED;
     const struct CMUnitTest tests[] = {
         { "finished first", first_decision_stays, setup, teardown, (void *)&finished },
         { "cancelled first", first_decision_stays, setup, teardown, (void *)&cancelled },
