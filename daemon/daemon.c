@@ -5,6 +5,7 @@
 #include "daemon/cpu_subject.h"
 #include "daemon/dispatch.h"
 #include "daemon/host.h"
+#include "daemon/migrations.h"
 #include "daemon/job_stats.h"
 #include "daemon/kept_answers.h"
 #include "daemon/prober.h"
@@ -185,7 +186,8 @@ inv_daemon_new(InvPaths *paths, InvConfig *config, GError **error)
     daemon->answers = inv_answer_cache_new(ANSWERS_BYTES);
     daemon->kept = inv_kept_answers_new(daemon->cache, config);
     daemon->cpu_subjects = inv_cpu_subjects_new();
-    if (!inv_adopt_load(daemon, error))
+    daemon->migrations = inv_migrations_new(daemon, error);
+    if (!daemon->migrations || !inv_adopt_load(daemon, error) || !inv_migrations_adopt(daemon, error))
         return NULL;
     daemon->server = new_server(daemon);
     inv_dispatch_register(daemon);
@@ -273,6 +275,7 @@ inv_daemon_free(InvDaemon *daemon)
     wait_for_tasks(daemon);
     inv_io_thread_call(daemon->io, release_guests, daemon);
     g_thread_pool_free(daemon->tasks, FALSE, TRUE);
+    inv_migrations_free(daemon->migrations);
     inv_answer_cache_free(daemon->answers);
     inv_kept_answers_free(daemon->kept);
     inv_cpu_subjects_free(daemon->cpu_subjects);

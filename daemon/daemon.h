@@ -26,6 +26,7 @@ typedef struct {
     InvCache *cache;
     InvEmulators *emulators;
     struct InvProber *prober; /* prober.h */
+    struct InvMigrations *migrations; /* migrations.h */
     InvAnswerCache *answers; /* replies about hosts and emulators that are ready to be sent again */
     struct InvKeptAnswers *kept; /* kept_answers.h: those of them that the next daemon gives too */
     struct InvCpuSubjects *cpu_subjects; /* cpu_subject.h */

@@ -2,6 +2,7 @@
 #include "daemon/dispatch.h"
 
 #include "daemon/baselines.h"
+#include "daemon/migrations.h"
 #include "util/error.h"
 
 #include <string.h>
@@ -9,10 +10,11 @@
 static const InvDispatchFamily *const remote_families[] = {
     &inv_dispatch_connect, &inv_dispatch_host,      &inv_dispatch_list,
     &inv_dispatch_info,    &inv_dispatch_lifecycle, &inv_dispatch_event,
-    &inv_dispatch_cpu,     &inv_dispatch_job,
+    &inv_dispatch_cpu,     &inv_dispatch_job,       &inv_dispatch_migrate,
 };
 
-static const InvDispatchFamily *const invar_families[] = { &inv_dispatch_invar, &inv_dispatch_baseline, &inv_dispatch_fleet };
+static const InvDispatchFamily *const invar_families[] = { &inv_dispatch_invar, &inv_dispatch_baseline, &inv_dispatch_fleet,
+                                                          &inv_dispatch_outcome };
 
 static void
 client_opened(InvRpcClient *client, gpointer user_data)
@@ -26,6 +28,7 @@ client_closed(InvRpcClient *client, gpointer user_data)
     InvDaemon *daemon = user_data;
 
     inv_events_forget_client(daemon->events, client);
+    inv_migrations_client_closed(daemon->migrations, client);
 }
 
 static GArray *

@@ -24,10 +24,12 @@ extern const InvDispatchFamily inv_dispatch_info;
 extern const InvDispatchFamily inv_dispatch_lifecycle;
 extern const InvDispatchFamily inv_dispatch_event;
 extern const InvDispatchFamily inv_dispatch_job;
+extern const InvDispatchFamily inv_dispatch_migrate;
 /* Of Invar's own program. */
 extern const InvDispatchFamily inv_dispatch_invar;
 extern const InvDispatchFamily inv_dispatch_baseline;
 extern const InvDispatchFamily inv_dispatch_fleet;
+extern const InvDispatchFamily inv_dispatch_outcome;
 
 /* Hands all families to the server. */
 void inv_dispatch_register(InvDaemon *daemon);

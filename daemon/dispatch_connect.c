@@ -10,7 +10,12 @@
  * them before it chooses between an old and a new form of a call.
  */
 enum {
+    FEATURE_MIGRATION_P2P = 4,
+    FEATURE_MIGRATION_V3 = 6,
+    FEATURE_CHANGE_PROTECTION = 7,
     FEATURE_PROGRAM_KEEPALIVE = 10,
+    FEATURE_MIGRATION_OFFLINE = 12,
+    FEATURE_MIGRATION_PARAMS = 13,
     FEATURE_TYPED_PARAM_STRING = 9,
     FEATURE_XML_MIGRATABLE = 11,
     FEATURE_REMOTE_EVENT_CALLBACK = 14,
@@ -93,6 +98,11 @@ supports_feature(InvRpcClient *client, gpointer args, gpointer ret, gpointer use
     if (!inv_rpc_client_is_open(client))
         return inv_error_set(error, VIR_ERR_INTERNAL_ERROR, "hypervisor connection not open");
     switch (asked->feature) {
+    case FEATURE_MIGRATION_V3:
+    case FEATURE_MIGRATION_P2P:
+    case FEATURE_CHANGE_PROTECTION:
+    case FEATURE_MIGRATION_OFFLINE:
+    case FEATURE_MIGRATION_PARAMS:
     case FEATURE_TYPED_PARAM_STRING:
     case FEATURE_XML_MIGRATABLE:
     case FEATURE_REMOTE_EVENT_CALLBACK:

@@ -5,6 +5,8 @@
 #include "daemon/domain_define.h"
 #include "daemon/domain_job.h"
 #include "daemon/guest_process.h"
+#include "daemon/migration_in.h"
+#include "daemon/migration_out.h"
 #include "util/error.h"
 
 #include <sys/wait.h>
@@ -72,6 +74,8 @@ inv_domain_forget_run(InvDaemon *daemon, InvVm *vm, int state_reason, int detail
         if (!inv_vm_is_persistent(vm))
             inv_registry_remove_locked(daemon->registry, vm);
     }
+    inv_migration_in_run_ended(daemon, vm);
+    inv_migration_out_run_ended(daemon, vm);
 }
 
 static InvProcess *
@@ -221,6 +225,12 @@ check_state(InvVm *vm, gboolean suspend, gboolean *nothing, GError **error)
     g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
 
     *nothing = vm->state == (suspend ? VIR_DOMAIN_PAUSED : VIR_DOMAIN_RUNNING);
+    /* Only the destination knows whose it is: to run it twice would be its end. */
+    if (!suspend && inv_migration_holds_guest_locked(vm))
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID,
+                             "domain '%s' stands still for its migration: it goes on here, or at the other host, when that is "
+                             "decided (domjobabort calls it off where that is possible)",
+                             vm->name);
     if (!suspend && vm->state == VIR_DOMAIN_RUNNING)
         return inv_error_set(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is already running", vm->name);
     return TRUE;
@@ -287,6 +297,22 @@ begin_exit_job(InvVm *vm)
     }
 }
 
+/* virDomainShutoffReason of virDomainEventStoppedDetailType; -1: the guest has powered itself off. */
+static int
+shutoff_reason(int detail)
+{
+    switch (detail) {
+    case VIR_DOMAIN_EVENT_STOPPED_DESTROYED:
+        return VIR_DOMAIN_SHUTOFF_DESTROYED;
+    case VIR_DOMAIN_EVENT_STOPPED_MIGRATED:
+        return VIR_DOMAIN_SHUTOFF_MIGRATED;
+    case VIR_DOMAIN_EVENT_STOPPED_FAILED:
+        return VIR_DOMAIN_SHUTOFF_FAILED;
+    default:
+        return VIR_DOMAIN_SHUTOFF_SHUTDOWN;
+    }
+}
+
 static void
 handle_exit(gpointer data)
 {
@@ -313,8 +339,7 @@ handle_exit(gpointer data)
         inv_domain_forget_run(ended->daemon, vm, VIR_DOMAIN_SHUTOFF_CRASHED, VIR_DOMAIN_EVENT_STOPPED_FAILED);
     else if (still)
         inv_domain_forget_run(ended->daemon, vm,
-                              detail == VIR_DOMAIN_EVENT_STOPPED_DESTROYED ? VIR_DOMAIN_SHUTOFF_DESTROYED
-                                                                           : VIR_DOMAIN_SHUTOFF_SHUTDOWN,
+                              shutoff_reason(detail),
                               detail < 0 ? (int)VIR_DOMAIN_EVENT_STOPPED_SHUTDOWN : detail);
     inv_process_unref(ended->process);
     g_free(ended);

@@ -22,6 +22,15 @@ inv_start_clear(InvStart *start)
     g_clear_pointer(&start->messages, g_ptr_array_unref);
 }
 
+/* A guest that comes from elsewhere has seen its CPU, whatever mode its definition has. */
+static gboolean
+ask(const InvStart *start, GError **error)
+{
+    if (start->incoming)
+        return inv_decision_hold(start->daemon, start->decision, start->live, start->before, error);
+    return inv_decision_ask_start(start->daemon, start->decision, start->live, start->before, error);
+}
+
 /* Decides, settles, and puts what was settled into both forms of the definition. */
 gboolean
 inv_start_decide(InvStart *start, GError **error)
@@ -31,7 +40,7 @@ inv_start_decide(InvStart *start, GError **error)
     start->asked = start->live->cpu ? inv_cpu_format(start->live->cpu) : g_strdup("");
     start->asked_machine = g_strdup(start->live->os.machine);
     start->decision = inv_decision_new(start->daemon, start->live, error);
-    if (!start->decision || !inv_decision_ask_start(start->daemon, start->decision, start->live, start->before, error))
+    if (!start->decision || !ask(start, error))
         return FALSE;
     if (start->decision->verdict->outcome == INV_OUTCOME_REFUSED)
         return inv_verdict_set_error(start->decision->verdict, start->live->name, error);
@@ -74,7 +83,7 @@ check_record(InvStart *start, GError **error)
     changes = inv_cpu_record_compare(start->before, start->record);
     if (!*changes)
         return TRUE;
-    if (inv_decision_is_held(start->live, start->before))
+    if (start->incoming || inv_decision_is_held(start->live, start->before))
         return refuse_changed(start, changes, error);
     for (char **change = changes; *change; change++) {
         g_warning("domain '%s' follows its host, and its CPU has changed: %s", start->live->name, *change);

@@ -26,6 +26,7 @@ typedef struct {
     int id;
     gboolean paused;
     gboolean persistent;   /* the domain has a definition beside this live one */
+    gboolean incoming;     /* the guest comes from elsewhere and has seen its CPU: no change is only told */
 } InvStart;
 
 void inv_start_clear(InvStart *start);

@@ -3,6 +3,8 @@
 
 #include "cpu_driver/cpu_driver.h"
 #include "daemon/domain_job.h"
+#include "daemon/migration_in.h"
+#include "daemon/migration_out.h"
 #include "util/error.h"
 #include "util/long_wait.h"
 
@@ -107,6 +109,8 @@ inv_vm_unref(InvVm *vm)
     inv_process_unref(vm->process);
     inv_process_unref(vm->starting);
     inv_qmp_unref(vm->qmp);
+    inv_migration_in_free(vm->migration_in);
+    inv_migration_out_free(vm->migration_out);
     inv_long_job_free(vm->long_job);
     inv_vm_jobs_free(vm->jobs);
     g_ptr_array_unref(vm->messages);

@@ -66,6 +66,8 @@ typedef struct {
     InvQmp *qmp;
     const char *job;      /* what holds the domain, a word for messages; NULL: free */
     InvLongJob *long_job; /* what holds it over several calls, or NULL */
+    struct InvMigrationIn *migration_in;   /* while the guest is on its way here: migration_in.h; or NULL */
+    struct InvMigrationOut *migration_out; /* while it is on its way to another host: migration_out.h; or NULL */
     InvVmJobs *jobs;      /* of long jobs, what outlasts one; NULL: nothing yet */
     InvMigrationState migration_state; /* as QEMU's events tell it */
     GPtrArray *messages;  /* of char *: what the administrator should know (deprecated, ignored, changed) */

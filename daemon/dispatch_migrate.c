@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* libvirt's migration protocol, version 3, with parameters and without. */
+#include "daemon/dispatch.h"
+#include "daemon/migration_in.h"
+#include "daemon/migration_out.h"
+#include "daemon/migration_peer.h"
+#include "daemon/migrations.h"
+#include "rpc/invar_protocol.h"
+#include "rpc/typed_params.h"
+#include "util/error.h"
+
+#include <string.h>
+
+/* The wire's opaque<> of a cookie, which the reply frees with free(). */
+static void
+give_cookie(GBytes *cookie, char **data, u_int *length)
+{
+    gsize size = 0;
+    gconstpointer bytes = cookie ? g_bytes_get_data(cookie, &size) : NULL;
+
+    *data = g_memdup2(bytes, size);
+    *length = (u_int)size;
+    if (cookie)
+        g_bytes_unref(cookie);
+}
+
+static remote_string
+give_string(char *text)
+{
+    remote_string wire = NULL;
+
+    if (!text)
+        return NULL;
+    wire = g_new(remote_nonnull_string, 1);
+    *wire = text;
+    return wire;
+}
+
+static gboolean
+begin(InvDaemon *daemon, InvRpcClient *client, const remote_nonnull_domain *dom, const InvMigrationOptions *options,
+      GBytes **cookie, char **xml, GError **error)
+{
+    g_autoptr(InvVm) vm = options ? inv_dispatch_find(daemon, dom, error) : NULL;
+
+    return vm && inv_migration_out_begin(daemon, vm, options, inv_rpc_client_number(client), cookie, xml, error);
+}
+
+static gboolean
+begin3_params(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_domain_migrate_begin3_params_args *wanted = args;
+    remote_domain_migrate_begin3_params_ret *reply = ret;
+    g_autoptr(InvMigrationOptions) options =
+        inv_migration_options_read(wanted->params.params_val, wanted->params.params_len, wanted->flags, error);
+    GBytes *cookie = NULL;
+
+    if (!begin(user_data, client, &wanted->dom, options, &cookie, &reply->xml, error))
+        return FALSE;
+    give_cookie(cookie, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
+    return TRUE;
+}
+
+static gboolean
+begin3(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_domain_migrate_begin3_args *wanted = args;
+    remote_domain_migrate_begin3_ret *reply = ret;
+    g_autoptr(InvMigrationOptions) options =
+        inv_migration_options_read_old(wanted->flags, inv_dispatch_optional(wanted->dname), NULL,
+                                       inv_dispatch_optional(wanted->xmlin), wanted->resource, error);
+    GBytes *cookie = NULL;
+
+    if (!begin(user_data, client, &wanted->dom, options, &cookie, &reply->xml, error))
+        return FALSE;
+    give_cookie(cookie, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
+    return TRUE;
+}
+
+static gboolean
+prepare3_params(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_domain_migrate_prepare3_params_args *wanted = args;
+    remote_domain_migrate_prepare3_params_ret *reply = ret;
+    g_autoptr(InvMigrationOptions) options =
+        inv_migration_options_read(wanted->params.params_val, wanted->params.params_len, wanted->flags, error);
+    InvMigrationPrepare step = {
+        .options = options,
+        .cookie = wanted->cookie_in.cookie_in_val,
+        .cookie_length = wanted->cookie_in.cookie_in_len,
+        .client = inv_rpc_client_number(client),
+    };
+
+    if (!options || !inv_migration_in_prepare(user_data, &step, error))
+        return FALSE;
+    give_cookie(step.cookie_out, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
+    reply->uri_out = give_string(step.uri_out);
+    return TRUE;
+}
+
+static gboolean
+prepare3(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_domain_migrate_prepare3_args *wanted = args;
+    remote_domain_migrate_prepare3_ret *reply = ret;
+    g_autoptr(InvMigrationOptions) options =
+        inv_migration_options_read_old(wanted->flags, inv_dispatch_optional(wanted->dname), inv_dispatch_optional(wanted->uri_in),
+                                       wanted->dom_xml, wanted->resource, error);
+    InvMigrationPrepare step = {
+        .options = options,
+        .cookie = wanted->cookie_in.cookie_in_val,
+        .cookie_length = wanted->cookie_in.cookie_in_len,
+        .client = inv_rpc_client_number(client),
+    };
+
+    if (!options || !inv_migration_in_prepare(user_data, &step, error))
+        return FALSE;
+    give_cookie(step.cookie_out, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
+    reply->uri_out = give_string(step.uri_out);
+    return TRUE;
+}
+
+/* All steps from here, or the one that sends the state. */
+static gboolean
+perform(InvDaemon *daemon, InvRpcClient *client, const remote_nonnull_domain *dom, const char *uri,
+        const InvMigrationOptions *options, const remote_typed_param *params, guint n_params, InvMigrationPerform *step,
+        GError **error)
+{
+    g_autoptr(InvVm) vm = options ? inv_dispatch_find(daemon, dom, error) : NULL;
+
+    if (!vm)
+        return FALSE;
+    if (options->flags & VIR_MIGRATE_PEER2PEER) {
+        if (!uri)
+            return inv_error_set(error, VIR_ERR_INVALID_ARG, "a migration from daemon to daemon (--p2p) needs the other one's URI");
+        return inv_migration_peer_migrate(daemon, vm, uri, options, params, n_params, error);
+    }
+    if (uri)
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "the URI of a daemon ('%s') has no meaning without --p2p", uri);
+    step->options = options;
+    step->client = inv_rpc_client_number(client);
+    return inv_migration_out_perform(daemon, vm, step, error);
+}
+
+static gboolean
+perform3_params(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_domain_migrate_perform3_params_args *wanted = args;
+    remote_domain_migrate_perform3_params_ret *reply = ret;
+    g_autoptr(InvMigrationOptions) options =
+        inv_migration_options_read(wanted->params.params_val, wanted->params.params_len, wanted->flags, error);
+    InvMigrationPerform step = { .cookie = wanted->cookie_in.cookie_in_val, .cookie_length = wanted->cookie_in.cookie_in_len };
+
+    if (!perform(user_data, client, &wanted->dom, inv_dispatch_optional(wanted->dconnuri), options, wanted->params.params_val,
+                 wanted->params.params_len, &step, error))
+        return FALSE;
+    give_cookie(step.cookie_out, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
+    return TRUE;
+}
+
+static gboolean
+perform3(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_domain_migrate_perform3_args *wanted = args;
+    remote_domain_migrate_perform3_ret *reply = ret;
+    g_autoptr(InvTypedParams) params = inv_typed_params_new();
+    g_autoptr(InvMigrationOptions) options = inv_migration_options_read_old(
+        wanted->flags, inv_dispatch_optional(wanted->dname), inv_dispatch_optional(wanted->uri), inv_dispatch_optional(wanted->xmlin),
+        wanted->resource, error);
+    InvMigrationPerform step = { .cookie = wanted->cookie_in.cookie_in_val, .cookie_length = wanted->cookie_in.cookie_in_len };
+
+    inv_typed_params_add_string(params, VIR_MIGRATE_PARAM_DEST_NAME, inv_dispatch_optional(wanted->dname));
+    inv_typed_params_add_string(params, VIR_MIGRATE_PARAM_URI, inv_dispatch_optional(wanted->uri));
+    if (!perform(user_data, client, &wanted->dom, inv_dispatch_optional(wanted->dconnuri), options,
+                 (const remote_typed_param *)params->data, params->len, &step, error))
+        return FALSE;
+    give_cookie(step.cookie_out, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
+    return TRUE;
+}
+
+static gboolean
+finish3_params(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_domain_migrate_finish3_params_args *wanted = args;
+    remote_domain_migrate_finish3_params_ret *reply = ret;
+    g_autoptr(InvMigrationOptions) options =
+        inv_migration_options_read(wanted->params.params_val, wanted->params.params_len, wanted->flags, error);
+    g_autoptr(InvVm) vm = NULL;
+    GBytes *cookie = NULL;
+
+    if (!options)
+        return FALSE;
+    if (!options->dname)
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "the end of a migration does not name the domain (%s)",
+                             VIR_MIGRATE_PARAM_DEST_NAME);
+    vm = inv_migration_in_finish(user_data, options, NULL, wanted->cookie_in.cookie_in_val, wanted->cookie_in.cookie_in_len,
+                                 wanted->cancelled != 0, &cookie, error);
+    if (!vm)
+        return FALSE;
+    inv_dispatch_fill(&reply->dom, vm);
+    give_cookie(cookie, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
+    return TRUE;
+}
+
+static gboolean
+finish3(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_domain_migrate_finish3_args *wanted = args;
+    remote_domain_migrate_finish3_ret *reply = ret;
+    g_autoptr(InvMigrationOptions) options = inv_migration_options_read_old(wanted->flags, wanted->dname, NULL, NULL, 0, error);
+    g_autoptr(InvVm) vm = NULL;
+    GBytes *cookie = NULL;
+
+    vm = options ? inv_migration_in_finish(user_data, options, wanted->dname, wanted->cookie_in.cookie_in_val,
+                                           wanted->cookie_in.cookie_in_len, wanted->cancelled != 0, &cookie, error)
+                 : NULL;
+    if (!vm)
+        return FALSE;
+    inv_dispatch_fill(&reply->dom, vm);
+    give_cookie(cookie, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
+    return TRUE;
+}
+
+static gboolean
+confirm3_params(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_domain_migrate_confirm3_params_args *wanted = args;
+    g_autoptr(InvVm) vm = inv_dispatch_find(user_data, &wanted->dom, error);
+
+    return vm && inv_migration_out_confirm(user_data, vm, wanted->flags, wanted->cancelled != 0, error);
+}
+
+static gboolean
+confirm3(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_domain_migrate_confirm3_args *wanted = args;
+    g_autoptr(InvVm) vm = inv_dispatch_find(user_data, &wanted->dom, error);
+
+    return vm && inv_migration_out_confirm(user_data, vm, (unsigned int)wanted->flags, wanted->cancelled != 0, error);
+}
+
+static gboolean
+outcome(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const invar_migration_outcome_args *wanted = args;
+    InvDaemon *daemon = user_data;
+    InvMigrationPhase phase = INV_PHASE_UNKNOWN;
+
+    if (strcmp(wanted->hostuuid, inv_migrations_hostuuid(daemon->migrations)) != 0)
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID, "this is host %s, not %s, whose answer is wanted",
+                             inv_migrations_hostuuid(daemon->migrations), wanted->hostuuid);
+    if (!inv_migration_in_outcome(daemon, wanted->token, wanted->uuid, &phase, error))
+        return FALSE;
+    ((invar_migration_outcome_ret *)ret)->outcome = (int)phase;
+    return TRUE;
+}
+
+/* What follows Perform must not wait behind calls that wait for something else: a guest stands still meanwhile. */
+static const InvRpcMethod methods[] = {
+    { REMOTE_PROC_DOMAIN_MIGRATE_BEGIN3, begin3, INV_RPC_WORKER },
+    { REMOTE_PROC_DOMAIN_MIGRATE_PREPARE3, prepare3, INV_RPC_WORKER },
+    { REMOTE_PROC_DOMAIN_MIGRATE_PERFORM3, perform3, INV_RPC_WORKER },
+    { REMOTE_PROC_DOMAIN_MIGRATE_FINISH3, finish3, INV_RPC_PRIORITY },
+    { REMOTE_PROC_DOMAIN_MIGRATE_CONFIRM3, confirm3, INV_RPC_PRIORITY },
+    { REMOTE_PROC_DOMAIN_MIGRATE_BEGIN3_PARAMS, begin3_params, INV_RPC_WORKER },
+    { REMOTE_PROC_DOMAIN_MIGRATE_PREPARE3_PARAMS, prepare3_params, INV_RPC_WORKER },
+    { REMOTE_PROC_DOMAIN_MIGRATE_PERFORM3_PARAMS, perform3_params, INV_RPC_WORKER },
+    { REMOTE_PROC_DOMAIN_MIGRATE_FINISH3_PARAMS, finish3_params, INV_RPC_PRIORITY },
+    { REMOTE_PROC_DOMAIN_MIGRATE_CONFIRM3_PARAMS, confirm3_params, INV_RPC_PRIORITY },
+};
+
+const InvDispatchFamily inv_dispatch_migrate = { methods, G_N_ELEMENTS(methods) };
+
+static const InvRpcMethod invar_methods[] = {
+    { INVAR_PROC_MIGRATION_OUTCOME, outcome, INV_RPC_PRIORITY },
+};
+
+const InvDispatchFamily inv_dispatch_outcome = { invar_methods, G_N_ELEMENTS(invar_methods) };

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "daemon/migration_out.h"
+
+G_BEGIN_DECLS
+
+/* Between migration_out.c, migration_send.c and migration_end.c: the source's side alone. */
+
+typedef enum {
+    INV_OUT_BEGUN,     /* held, nothing is sent */
+    INV_OUT_SENT,      /* all is sent: whoever drives it finishes at the destination and confirms here */
+    INV_OUT_UNDECIDED, /* and nobody drives it any more: the destination must be asked */
+} InvOutPhase;
+
+struct InvMigrationOut {
+    unsigned int flags;
+    char *token;
+    char *peer;             /* "UUID URI", or NULL */
+    guint64 client;
+    InvOutPhase phase;      /* guarded by the registry's lock, as is the next */
+    gboolean busy;          /* somebody performs or ends it */
+    gboolean client_gone;   /* whoever asked for it is gone: to be given up; guarded as well */
+    gboolean protected;     /* held since Begin, until Confirm */
+    gboolean was_running;   /* the guest goes on if the migration fails */
+};
+
+/* For whoever ends it now; nobody else gets it until then. NULL: there is none, or it is busy. */
+InvMigrationOut *inv_migration_out_take(InvVm *vm);
+/* The domain is a plain one again. */
+void inv_migration_out_leave(InvDaemon *daemon, InvVm *vm, gboolean succeeded);
+
+/* The guest, which the caller has taken, goes on here (@cancelled) or is ended here, for good; the migration is over. */
+gboolean inv_migration_out_end(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, gboolean cancelled, GError **error);
+
+/* Lets a guest that the migration stopped run again, if it ran before. */
+gboolean inv_migration_out_resume(InvDaemon *daemon, InvVm *vm, const InvMigrationOut *out, GError **error);
+
+/* All was sent and whoever drove the migration cannot tell how it ended: the destination is asked, now or later. */
+void inv_migration_out_undecided(InvDaemon *daemon, InvVm *vm);
+
+/* Notes the phase where a restarted daemon finds it. */
+gboolean inv_migration_out_note(InvDaemon *daemon, const InvVm *vm, const InvMigrationOut *out, InvMigrationPhase phase,
+                                GError **error);
+void inv_migration_out_forget(InvDaemon *daemon, const InvVm *vm, const InvMigrationOut *out);
+
+G_END_DECLS

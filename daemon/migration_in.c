@@ -1,0 +1,763 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/migration_in.h"
+
+#include "daemon/disk_copy.h"
+#include "daemon/domain_define.h"
+#include "daemon/domain_job.h"
+#include "daemon/domain_stop.h"
+#include "daemon/guest_start.h"
+#include "daemon/migration_listen.h"
+#include "daemon/migrations.h"
+#include "daemon/record_jobs.h"
+#include "qemu/guest_cpu.h"
+#include "util/error.h"
+#include "util/fault.h"
+
+#include <string.h>
+
+/* QEMU events tell of every change; this is for the one that is lost with its QEMU. */
+#define LOOK_AGAIN_MS 500u
+/* Nothing is left to flush in a QEMU whose guest never ran. */
+#define END_GRACE_MS 0u
+
+struct InvMigrationIn {
+    unsigned int flags;
+    InvMigrationCookie *source;   /* the source's cookie */
+    InvStart start;               /* emptied of what entered the registry */
+    InvDiskCopy *copy;            /* disks that come along, or NULL */
+    guint64 client;
+    gboolean busy;                /* somebody ends or finishes it; guarded by the registry's lock */
+};
+
+void
+inv_migration_in_free(InvMigrationIn *in)
+{
+    if (!in)
+        return;
+    inv_migration_cookie_free(in->source);
+    inv_start_clear(&in->start);
+    inv_disk_copy_free(in->copy);
+    g_free(in);
+}
+
+static gboolean
+note(InvDaemon *daemon, const InvVm *vm, const InvMigrationIn *in, InvMigrationPhase phase, gboolean open, GError **error)
+{
+    InvStoredMigration stored = {
+        .token = in->source->token,
+        .role = INV_MIGRATION_IN,
+        .uuid = (char *)vm->uuid_text,
+        .phase = phase,
+        .flags = in->flags,
+        /* Once finished: what is still to be done. */
+        .running = open && in->source->running && !(in->flags & VIR_MIGRATE_PAUSED),
+        .xml = open ? in->source->persistent_xml : NULL,
+        .record = open ? in->source->persistent_record : NULL,
+    };
+
+    return inv_store_set_migration(daemon->store, &stored, error);
+}
+
+/* The source's document, as the domain that shall run here. */
+static InvDomain *
+read_definition(InvDaemon *daemon, const InvMigrationOptions *options, const InvMigrationCookie *source, GError **error)
+{
+    g_autoptr(InvDomain) domain = NULL;
+    char uuid[VIR_UUID_STRING_BUFLEN];
+
+    if (!options->xml) {
+        inv_error_set(error, VIR_ERR_INVALID_ARG, "the migration comes without the domain's definition");
+        return NULL;
+    }
+    domain = inv_domain_parse(options->xml, error);
+    if (!domain)
+        return NULL;
+    inv_uuid_format(domain->uuid, uuid);
+    if (!domain->has_uuid || !source->uuid || strcmp(uuid, source->uuid) != 0) {
+        inv_error_set(error, VIR_ERR_INVALID_ARG, "the definition is of domain %s, the migration cookie of %s",
+                      domain->has_uuid ? uuid : "(no uuid)", source->uuid ? source->uuid : "(none)");
+        return NULL;
+    }
+    if (options->dname) {
+        g_free(domain->name);
+        domain->name = g_strdup(options->dname);
+    }
+    /* Nothing is left to complete but what another version of Invar left out. */
+    if (!inv_domain_complete(domain, daemon->host_arch, domain->os.machine, error) || !inv_domain_validate(domain, error))
+        return NULL;
+    return g_steal_pointer(&domain);
+}
+
+/* The domain of that definition: new and transient, or defined here already and shut off. Its long job is held. */
+static InvVm *
+claim(InvDaemon *daemon, const InvDomain *domain, GError **error)
+{
+    g_autoptr(InvVm) vm = NULL;
+    gboolean added = FALSE;
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+        InvVm *known = inv_registry_find_uuid_locked(daemon->registry, domain->uuid);
+
+        if (known && inv_vm_is_active(known)) {
+            inv_error_set(error, VIR_ERR_OPERATION_FAILED, "domain '%s' is already active as '%s' on this host", domain->name,
+                          known->name);
+            return NULL;
+        }
+        if (known && strcmp(known->name, domain->name) != 0) {
+            inv_error_set(error, VIR_ERR_OPERATION_FAILED, "domain '%s' is already defined with uuid %s on this host",
+                          known->name, known->uuid_text);
+            return NULL;
+        }
+        vm = known ? inv_vm_ref(known) : inv_vm_new(daemon->registry, domain->uuid, domain->name);
+        if (!known) {
+            inv_vm_set_summary_locked(vm, domain);
+            added = TRUE;
+            if (!inv_registry_add_locked(daemon->registry, vm, error))
+                return NULL;
+        }
+    }
+    if (inv_vm_begin_long_job(vm, VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN, "migration in", error))
+        return g_steal_pointer(&vm);
+    if (added) {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+        inv_registry_remove_locked(daemon->registry, vm);
+    }
+    return NULL;
+}
+
+/* What claim() took is given back; a domain that is here for this migration alone is gone. */
+static void
+unclaim(InvDaemon *daemon, InvVm *vm)
+{
+    inv_vm_end_long_job(vm, FALSE);
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+        if (!inv_vm_is_persistent(vm) && !inv_vm_is_active(vm))
+            inv_registry_remove_locked(daemon->registry, vm);
+    }
+}
+
+/* QEMU with exactly the guest's CPU, ready to be sent the state. */
+static gboolean
+bring_up(InvDaemon *daemon, InvMigrationIn *in, InvMigrationPrepare *prepare, GError **error)
+{
+    InvStart *start = &in->start;
+
+    if (!inv_start_decide(start, error))
+        return FALSE;
+    if (inv_migration_options_copy(prepare->options) &&
+        !(in->copy = inv_disk_copy_new(daemon, start->live, in->source, prepare->options, error)))
+        return FALSE;
+    start->guest = inv_guest_process_spawn(daemon, start->vm, start->live, start->decision, start->cpu_argument, start->id,
+                                           "defer", error);
+    if (!start->guest)
+        return FALSE;
+    inv_fault_point("migrate-in-spawned");
+    if (inv_start_read_guest(start, error) && inv_start_set_passwords(start, error) &&
+        inv_guest_process_read_devices(daemon, start->guest, start->live, error) &&
+        inv_migration_configure(start->guest->qmp, &prepare->options->settings, TRUE, inv_daemon_start_deadline(daemon), error) &&
+        (!in->copy || inv_disk_copy_receive(in->copy, start->guest->qmp, start->guest->folder, prepare->options, error)) &&
+        inv_migration_listen_for_state(daemon, start, prepare, error) &&
+        note(daemon, start->vm, in, INV_PHASE_PREPARED, TRUE, error))
+        return TRUE;
+    inv_guest_process_abandon(daemon, start->vm, start->guest);
+    return FALSE;
+}
+
+static gboolean
+enter(InvDaemon *daemon, InvMigrationIn *in, GError **error)
+{
+    InvVm *vm = in->start.vm;
+
+    /* A definition that is here already stays what it is until Finish. */
+    if (!inv_start_enter_registry(&in->start, error)) {
+        inv_guest_process_abandon(daemon, vm, in->start.guest);
+        return FALSE;
+    }
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+        vm->reason = VIR_DOMAIN_PAUSED_MIGRATION;
+        vm->migration_in = in;
+    }
+    return TRUE;
+}
+
+static gboolean
+answer(InvDaemon *daemon, const InvMigrationIn *in, InvMigrationPrepare *prepare)
+{
+    g_autoptr(InvMigrationCookie) cookie = inv_migrations_new_cookie(daemon->migrations, in->start.vm, in->source->token);
+
+    cookie->contact = g_strdup(inv_migrations_contact(daemon->migrations));
+    cookie->emulator_version = g_strdup(in->start.decision ? in->start.decision->facts.emulator : NULL);
+    if (in->copy) {
+        cookie->nbd_path = g_strdup(in->copy->path);
+        cookie->nbd_port = in->copy->port;
+    }
+    prepare->cookie_out = inv_migration_cookie_format(cookie);
+    return TRUE;
+}
+
+static gboolean
+prepare_live(InvDaemon *daemon, InvMigrationPrepare *prepare, InvMigrationCookie *source, InvDomain *domain, GError **error)
+{
+    g_autoptr(InvMigrationIn) in = g_new0(InvMigrationIn, 1);
+    g_autoptr(InvVm) vm = NULL;
+
+    in->flags = prepare->options->flags;
+    in->source = source;
+    in->client = prepare->client;
+    in->start = (InvStart){
+        .daemon = daemon,
+        .live = domain,
+        .messages = g_ptr_array_new_with_free_func(g_free),
+        .before = inv_cpu_record_copy(source->record),
+        .incoming = TRUE,
+        .paused = TRUE,
+    };
+    if (!source->record)
+        return inv_error_set(error, VIR_ERR_INVALID_ARG,
+                             "the migration cookie has no CPU record: which CPU the guest of domain '%s' sees is not known",
+                             domain->name);
+    vm = claim(daemon, domain, error);
+    if (!vm)
+        return FALSE;
+    in->start.vm = vm;
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+        in->start.id = inv_registry_next_id_locked(daemon->registry);
+        in->start.persistent = inv_vm_is_persistent(vm);
+    }
+    if (!bring_up(daemon, in, prepare, error) || !enter(daemon, in, error)) {
+        if (in->copy)
+            inv_disk_copy_undo(in->copy);
+        unclaim(daemon, vm);
+        return FALSE;
+    }
+    answer(daemon, in, prepare);
+    g_steal_pointer(&in);
+    inv_migrations_watch(daemon->migrations, vm, prepare->client);
+    inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_MIGRATED);
+    inv_fault_point("migrate-in-prepared");
+    return TRUE;
+}
+
+/* No guest moves, only a definition: whether it can start here is found out now, and it is kept with Finish. */
+static gboolean
+prepare_offline(InvDaemon *daemon, InvMigrationPrepare *prepare, InvMigrationCookie *source, InvDomain *domain, GError **error)
+{
+    g_autoptr(InvMigrationIn) in = g_new0(InvMigrationIn, 1);
+    g_autoptr(InvVm) vm = NULL;
+
+    in->flags = prepare->options->flags;
+    in->source = source;
+    in->client = prepare->client;
+    in->start = (InvStart){
+        .daemon = daemon,
+        .live = domain,
+        .messages = g_ptr_array_new_with_free_func(g_free),
+        .before = inv_cpu_record_copy(source->record),
+        .incoming = source->record != NULL,
+    };
+    if (!inv_start_decide(&in->start, error))
+        return FALSE;
+    vm = claim(daemon, domain, error);
+    if (!vm)
+        return FALSE;
+    in->start.vm = vm;
+    if (!note(daemon, vm, in, INV_PHASE_PREPARED, TRUE, error)) {
+        unclaim(daemon, vm);
+        return FALSE;
+    }
+    answer(daemon, in, prepare);
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+        vm->migration_in = g_steal_pointer(&in);
+    }
+    inv_migrations_watch(daemon->migrations, vm, prepare->client);
+    return TRUE;
+}
+
+gboolean
+inv_migration_in_prepare(InvDaemon *daemon, InvMigrationPrepare *prepare, GError **error)
+{
+    g_autoptr(InvMigrationCookie) source = inv_migration_cookie_parse(prepare->cookie, prepare->cookie_length, error);
+    g_autoptr(InvDomain) domain = NULL;
+
+    prepare->tunnel_fd = -1;
+    if (!source)
+        return FALSE;
+    if (g_strcmp0(source->hostuuid, inv_migrations_hostuuid(daemon->migrations)) == 0)
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID, "Attempt to migrate guest to the same host %s (%s)",
+                             source->hostuuid, source->hostname ? source->hostname : "");
+    domain = read_definition(daemon, prepare->options, source, error);
+    if (!domain)
+        return FALSE;
+    /* Both are the migration's from here on. */
+    if (prepare->options->flags & VIR_MIGRATE_OFFLINE)
+        return prepare_offline(daemon, prepare, g_steal_pointer(&source), g_steal_pointer(&domain), error);
+    return prepare_live(daemon, prepare, g_steal_pointer(&source), g_steal_pointer(&domain), error);
+}
+
+/* The migration of @vm for whoever finishes or ends it now; nobody else gets it until then. NULL: there is none. */
+static InvMigrationIn *
+take(InvVm *vm)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+    if (!vm->migration_in || vm->migration_in->busy)
+        return NULL;
+    vm->migration_in->busy = TRUE;
+    return vm->migration_in;
+}
+
+/* The last thing: the domain is a plain one, or gone. */
+static void
+leave(InvDaemon *daemon, InvVm *vm, gboolean succeeded)
+{
+    InvMigrationIn *in = NULL;
+
+    inv_migrations_unwatch(daemon->migrations, vm);
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        in = g_steal_pointer(&vm->migration_in);
+    }
+    inv_vm_end_long_job(vm, succeeded);
+    inv_migration_in_free(in);
+}
+
+static void
+end_process(InvVm *vm)
+{
+    g_autoptr(InvProcess) process = NULL;
+    g_autoptr(GError) error = NULL;
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        process = vm->process ? inv_process_ref(vm->process) : NULL;
+        vm->stop_detail = VIR_DOMAIN_EVENT_STOPPED_FAILED;
+    }
+    if (process && !inv_process_kill(process, END_GRACE_MS, &error))
+        g_warning("%s: %s", vm->uuid_text, error->message);
+}
+
+/* Ends what was prepared. The caller has taken it. */
+static void
+call_off(InvDaemon *daemon, InvVm *vm, InvMigrationIn *in)
+{
+    g_autoptr(GError) error = NULL;
+
+    end_process(vm);
+    if (!note(daemon, vm, in, INV_PHASE_CANCELLED, FALSE, &error))
+        g_warning("%s: %s", vm->uuid_text, error->message);
+    if (in->copy)
+        inv_disk_copy_undo(in->copy);
+    {
+        InvMigrationIn *whole = NULL;
+
+        {
+            g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+            whole = g_steal_pointer(&vm->migration_in);
+        }
+        inv_migrations_unwatch(daemon->migrations, vm);
+        if (!(in->flags & VIR_MIGRATE_OFFLINE))
+            inv_domain_forget_run(daemon, vm, VIR_DOMAIN_SHUTOFF_FAILED, VIR_DOMAIN_EVENT_STOPPED_FAILED);
+        unclaim(daemon, vm);
+        inv_migration_in_free(whole);
+    }
+}
+
+/* QEMU's own words about its end, behind @what. */
+static gboolean
+tell_end(InvDaemon *daemon, InvVm *vm, const InvMigrationIn *in, const char *what, GError **error)
+{
+    g_autofree char *log = NULL;
+    g_autofree char *tail = NULL;
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        log = inv_guest_process_log(daemon, vm->name);
+    }
+    tail = inv_process_log_tail(log, in->start.guest ? inv_process_log_start(in->start.guest->process) : 0, 2048);
+    g_strstrip(tail);
+    return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "%s%s%s", what, *tail ? ": " : "", tail);
+}
+
+/* All of the state is here, and QEMU has accepted it. */
+static gboolean
+wait_received(InvDaemon *daemon, InvVm *vm, const InvMigrationIn *in, GError **error)
+{
+    g_autoptr(InvQmp) qmp = inv_vm_get_qmp(vm, error);
+    gint64 deadline = g_get_monotonic_time() + (gint64)inv_daemon_start_deadline(daemon) * 1000;
+    InvMigrationState state = INV_MIGRATION_NONE;
+
+    if (!qmp)
+        return FALSE;
+    while (inv_vm_is_alive(vm)) {
+        InvMigrationProgress progress = { 0 };
+        InvMigrationState now = INV_MIGRATION_NONE;
+
+        if (inv_migration_query(qmp, &progress, inv_daemon_start_deadline(daemon), NULL))
+            now = progress.state;
+        inv_migration_progress_clear(&progress);
+        if (now == INV_MIGRATION_COMPLETED)
+            return TRUE;
+        if (now == INV_MIGRATION_FAILED)
+            break;
+        /* In postcopy the rest follows page by page, for as long as that takes. */
+        if (now != INV_MIGRATION_POSTCOPY && g_get_monotonic_time() > deadline)
+            return inv_error_set(error, VIR_ERR_OPERATION_TIMEOUT,
+                                 "the state of domain '%s' did not arrive whole within %u s: the connection from its source is "
+                                 "stuck or broken",
+                                 in->source->name, inv_daemon_start_deadline(daemon) / 1000);
+        state = inv_vm_wait_migration(vm, state, LOOK_AGAIN_MS);
+    }
+    return tell_end(daemon, vm, in, "the state that arrived could not be loaded", error);
+}
+
+/* What QEMU has now must still be the recorded CPU: the state that came could not have changed it, and nothing runs unless that is so. */
+static gboolean
+verify(InvDaemon *daemon, InvVm *vm, InvMigrationIn *in, GError **error)
+{
+    const InvCpuFacts *facts = &in->start.decision->facts;
+    g_autoptr(InvQmp) qmp = inv_vm_get_qmp(vm, error);
+    g_autoptr(InvGuestCpu) guest = NULL;
+    g_autoptr(InvCpuRecord) record = NULL;
+    g_auto(GStrv) changes = NULL;
+    g_autofree char *list = NULL;
+
+    if (!qmp)
+        return FALSE;
+    guest = inv_guest_cpu_read(qmp, facts->arch, facts->map, inv_cpu_table_names(facts->table), facts->machine,
+                               in->start.cpu_argument, inv_daemon_start_deadline(daemon), error);
+    if (!guest)
+        return FALSE;
+    record = inv_cpu_record_new(facts->arch, guest);
+    changes = inv_cpu_record_compare(in->source->record, record);
+    if (!*changes)
+        return TRUE;
+    list = g_strjoinv("\n  ", changes);
+    return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED,
+                         "domain '%s' does not run here: its guest would see another CPU than at its source\n  %s",
+                         in->source->name, list);
+}
+
+/* The definition that stays when the guest ends; a failure is told and leaves the guest as it is, running and transient. */
+static void
+keep_definition(InvDaemon *daemon, InvVm *vm, const char *xml, const char *record)
+{
+    g_autoptr(InvCpuRecord) parsed = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autofree char *name = NULL;
+    gint64 revision = 0;
+    gboolean was_persistent = FALSE, ok;
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        name = g_strdup(vm->name);
+        was_persistent = inv_vm_is_persistent(vm);
+    }
+    ok = inv_store_define(daemon->store, vm->uuid_text, name, xml, "migrated to this host", &revision, &error);
+    if (ok && record) {
+        parsed = inv_record_parse(record, &error);
+        ok = parsed && inv_store_record(daemon->store, vm->uuid_text, xml, record, "migrated to this host: CPU recorded",
+                                        &revision, &error);
+    }
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        if (!ok) {
+            inv_vm_add_message_locked(vm, "its definition could not be kept: %s", error->message);
+            g_warning("domain '%s' was migrated here and its definition could not be kept: %s", name, error->message);
+            return;
+        }
+        g_free(vm->inactive_xml);
+        vm->inactive_xml = g_strdup(xml);
+        vm->revision = revision;
+        if (parsed) {
+            inv_cpu_record_free(vm->record);
+            vm->record = g_steal_pointer(&parsed);
+        }
+    }
+    inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_DEFINED,
+                     was_persistent ? VIR_DOMAIN_EVENT_DEFINED_UPDATED : VIR_DOMAIN_EVENT_DEFINED_ADDED);
+}
+
+/* The guest's first instruction on this host. */
+static gboolean
+run(InvDaemon *daemon, InvVm *vm, gboolean paused, GError **error)
+{
+    g_autoptr(InvQmp) qmp = inv_vm_get_qmp(vm, error);
+
+    inv_fault_point("migrate-in-before-cont");
+    if (!qmp || (!paused && !inv_qmp_call(qmp, "cont", NULL, inv_daemon_start_deadline(daemon), NULL, error)))
+        return FALSE;
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        vm->quiet = FALSE;
+        vm->state = paused ? VIR_DOMAIN_PAUSED : VIR_DOMAIN_RUNNING;
+        vm->reason = paused ? (int)VIR_DOMAIN_PAUSED_USER : (int)VIR_DOMAIN_RUNNING_MIGRATED;
+    }
+    if (!paused)
+        inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_MIGRATED);
+    else
+        inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_PAUSED);
+    return TRUE;
+}
+
+/* The guest is this host's, or it is not: decided for good. */
+static gboolean
+decide(InvDaemon *daemon, InvVm *vm, const InvMigrationIn *in, GError **error)
+{
+    InvMigrationPhase decided = INV_PHASE_UNKNOWN;
+
+    inv_fault_point("migrate-in-before-decision");
+    if (!inv_store_decide_migration(daemon->store, in->source->token, vm->uuid_text, INV_PHASE_FINISHED, &decided, error))
+        return FALSE;
+    inv_fault_point("migrate-in-after-decision");
+    if (decided == INV_PHASE_FINISHED)
+        return TRUE;
+    return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "the migration of domain '%s' was called off before it was finished",
+                         in->source->name);
+}
+
+/* The start's own bookkeeping, as of a guest that an earlier daemon would have to take up. */
+static gboolean
+store_run(InvMigrationIn *in, InvVm *vm, GError **error)
+{
+    g_autofree char *xml = NULL, *record = NULL;
+    g_autoptr(InvJson) json = NULL;
+    InvRunning running = { .uuid = vm->uuid_text, .monitor = in->start.guest->monitor, .id = in->start.id };
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        if (!vm->live || !vm->live_record)
+            return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "QEMU of domain '%s' has ended", vm->name);
+        xml = inv_domain_format(vm->live, INV_FORMAT_LIVE | INV_FORMAT_SECURE);
+        json = inv_cpu_record_to_json(vm->live_record);
+    }
+    record = inv_json_format(json, FALSE);
+    running.pid = inv_process_pid(in->start.guest->process);
+    running.start_time = inv_process_start_time(in->start.guest->process);
+    running.live_xml = xml;
+    running.record = record;
+    running.persistent = in->start.persistent;
+    /* A successor lets it run by the migration's own entry, if that is to be. */
+    running.paused = TRUE;
+    return inv_store_set_running(in->start.daemon->store, &running, error);
+}
+
+/* The mirrors have ended at the source, or it would not have sent the rest. */
+static gboolean
+stop_receiving(InvVm *vm, const InvMigrationIn *in, GError **error)
+{
+    g_autoptr(InvQmp) qmp = NULL;
+
+    if (!in->copy)
+        return TRUE;
+    qmp = inv_vm_get_qmp(vm, error);
+    return qmp && inv_migration_copy_stop_serving(qmp, INV_QMP_DEADLINE_MS, error);
+}
+
+static gboolean
+finish_live(InvDaemon *daemon, InvVm *vm, InvMigrationIn *in, GError **error)
+{
+    gboolean paused = !in->source->running || (in->flags & VIR_MIGRATE_PAUSED);
+
+    if (!wait_received(daemon, vm, in, error) || !verify(daemon, vm, in, error) ||
+        !stop_receiving(vm, in, error) || !store_run(in, vm, error) ||
+        !decide(daemon, vm, in, error)) {
+        call_off(daemon, vm, in);
+        return FALSE;
+    }
+    if (!run(daemon, vm, paused, error)) {
+        call_off(daemon, vm, in);
+        return FALSE;
+    }
+    return TRUE;
+}
+
+/* What is left once the guest runs: no failure of it may touch the guest. */
+static void
+settle(InvDaemon *daemon, InvVm *vm, InvMigrationIn *in)
+{
+    g_autoptr(GError) error = NULL;
+
+    if (in->source->persistent_xml && (in->flags & VIR_MIGRATE_PERSIST_DEST))
+        keep_definition(daemon, vm, in->source->persistent_xml, in->source->persistent_record);
+    if (!note(daemon, vm, in, INV_PHASE_FINISHED, FALSE, &error))
+        g_warning("%s: %s", vm->uuid_text, error->message);
+    leave(daemon, vm, TRUE);
+}
+
+static gboolean
+finish_offline(InvDaemon *daemon, InvVm *vm, InvMigrationIn *in, GError **error)
+{
+    if (!in->source->persistent_xml) {
+        call_off(daemon, vm, in);
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "the migration cookie has no persistent definition");
+    }
+    if (decide(daemon, vm, in, error))
+        return TRUE;
+    call_off(daemon, vm, in);
+    return FALSE;
+}
+
+static InvVm *
+find(InvDaemon *daemon, const char *name, InvMigrationIn **in, GError **error)
+{
+    g_autoptr(InvVm) vm = inv_registry_get_name(daemon->registry, name, NULL);
+
+    *in = vm ? take(vm) : NULL;
+    if (*in)
+        return g_steal_pointer(&vm);
+    inv_error_set(error, VIR_ERR_OPERATION_FAILED,
+                  "no migration of domain '%s' to this host is under way: it has failed, was called off, or its QEMU has ended "
+                  "(see the log of that domain)",
+                  name);
+    return NULL;
+}
+
+InvVm *
+inv_migration_in_finish(InvDaemon *daemon, const InvMigrationOptions *options, const char *name, const char *cookie,
+                        gsize cookie_length, gboolean cancelled, GBytes **cookie_out, GError **error)
+{
+    InvMigrationIn *in = NULL;
+    g_autoptr(InvVm) vm = find(daemon, options->dname ? options->dname : name, &in, error);
+    g_autoptr(InvMigrationCookie) mine = NULL;
+    gboolean ok;
+
+    if (!vm)
+        return NULL;
+    if (cancelled) {
+        call_off(daemon, vm, in);
+        inv_error_set(error, VIR_ERR_OPERATION_FAILED, "migration successfully aborted");
+        return NULL;
+    }
+    mine = inv_migrations_new_cookie(daemon->migrations, vm, in->source->token);
+    ok = in->flags & VIR_MIGRATE_OFFLINE ? finish_offline(daemon, vm, in, error) : finish_live(daemon, vm, in, error);
+    if (!ok)
+        return NULL;
+    settle(daemon, vm, in);
+    *cookie_out = inv_migration_cookie_format(mine);
+    inv_fault_point("migrate-in-finished");
+    return g_steal_pointer(&vm);
+}
+
+gboolean
+inv_migration_in_outcome(InvDaemon *daemon, const char *token, const char *uuid, InvMigrationPhase *outcome, GError **error)
+{
+    unsigned char raw[VIR_UUID_BUFLEN];
+    g_autoptr(InvVm) vm = NULL;
+    InvMigrationIn *in = NULL;
+
+    if (!inv_uuid_parse(uuid, raw))
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "'%s' is no UUID", uuid);
+    if (!inv_store_decide_migration(daemon->store, token, uuid, INV_PHASE_CANCELLED, outcome, error))
+        return FALSE;
+    if (*outcome != INV_PHASE_CANCELLED)
+        return TRUE;
+    /* Nobody will finish it any more. */
+    vm = inv_registry_get_uuid(daemon->registry, raw, NULL);
+    in = vm ? take(vm) : NULL;
+    if (in && strcmp(in->source->token, token) == 0)
+        call_off(daemon, vm, in);
+    else if (in) {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        in->busy = FALSE;
+    }
+    return TRUE;
+}
+
+void
+inv_migration_in_client_gone(InvDaemon *daemon, InvVm *vm, guint64 client)
+{
+    InvMigrationIn *in = take(vm);
+
+    if (!in)
+        return;
+    if (in->client != client) {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        in->busy = FALSE;
+        return;
+    }
+    g_message("the migration of domain '%s' to this host is called off: its client is gone", in->source->name);
+    call_off(daemon, vm, in);
+}
+
+void
+inv_migration_in_run_ended(InvDaemon *daemon, InvVm *vm)
+{
+    InvMigrationIn *in = take(vm);
+    g_autoptr(GError) error = NULL;
+
+    if (!in)
+        return;
+    if (!note(daemon, vm, in, INV_PHASE_CANCELLED, FALSE, &error))
+        g_warning("%s: %s", vm->uuid_text, error->message);
+    if (in->copy)
+        inv_disk_copy_undo(in->copy);
+    leave(daemon, vm, FALSE);
+}
+
+/* What an earlier daemon had decided and not done any more. */
+static void
+complete(InvDaemon *daemon, InvVm *vm, const InvStoredMigration *stored)
+{
+    g_autoptr(GError) error = NULL;
+    InvStoredMigration done = *stored;
+
+    if (stored->running && inv_vm_is_alive(vm) && !run(daemon, vm, FALSE, &error))
+        g_warning("domain %s was migrated here and does not run: %s", stored->uuid, error->message);
+    if (stored->xml)
+        keep_definition(daemon, vm, stored->xml, stored->record);
+    done.running = FALSE;
+    done.xml = NULL;
+    done.record = NULL;
+    g_clear_error(&error);
+    if (!inv_store_set_migration(daemon->store, &done, &error))
+        g_warning("%s: %s", stored->uuid, error->message);
+}
+
+void
+inv_migration_in_adopt(InvDaemon *daemon, const InvStoredMigration *stored)
+{
+    unsigned char uuid[VIR_UUID_BUFLEN];
+    g_autoptr(InvVm) vm = NULL;
+    g_autoptr(GError) error = NULL;
+    InvMigrationPhase decided = INV_PHASE_UNKNOWN;
+
+    if (stored->phase == INV_PHASE_PREPARED) {
+        /* Its QEMU was ended with the unfinished starts. */
+        if (!inv_store_decide_migration(daemon->store, stored->token, stored->uuid, INV_PHASE_CANCELLED, &decided, &error))
+            g_warning("%s: %s", stored->uuid, error->message);
+        return;
+    }
+    if (stored->phase != INV_PHASE_FINISHED || (!stored->running && !stored->xml) || !inv_uuid_parse(stored->uuid, uuid))
+        return;
+    vm = inv_registry_get_uuid(daemon->registry, uuid, NULL);
+    /* An offline migration brings a domain that nobody has taken up. */
+    if (!vm && stored->xml && (stored->flags & VIR_MIGRATE_OFFLINE)) {
+        g_autoptr(InvVm) defined = inv_domain_define(daemon, stored->xml, 0, &error);
+
+        if (!defined)
+            g_warning("%s: %s", stored->uuid, error->message);
+        vm = g_steal_pointer(&defined);
+    }
+    if (vm)
+        complete(daemon, vm, stored);
+}

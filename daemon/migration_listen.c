@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/migration_listen.h"
+
+#include "daemon/migrations.h"
+#include "util/error.h"
+#include "util/fd.h"
+
+#include <string.h>
+
+/* libvirt's range, so that firewalls that are open for it are open for Invar. */
+#define FIRST_PORT 49152u
+#define LAST_PORT 49215u
+
+/* One address: TRUE, or FALSE and *@in_use when another port may be tried. */
+static gboolean
+listen_on(InvDaemon *daemon, const InvStart *start, const char *host, guint port, gboolean *in_use, GError **error)
+{
+    g_autofree char *address = inv_migration_address_tcp(host, port);
+
+    return inv_migration_listen(start->guest->qmp, address, in_use, inv_daemon_start_deadline(daemon), error);
+}
+
+/* @port 0: the first free one of the range. */
+static gboolean
+listen_on_host(InvDaemon *daemon, const InvStart *start, const char *host, guint port, guint *chosen, GError **error)
+{
+    gboolean in_use = FALSE;
+
+    if (port) {
+        *chosen = port;
+        return listen_on(daemon, start, host, port, &in_use, error);
+    }
+    for (port = FIRST_PORT; port <= LAST_PORT; port++) {
+        g_autoptr(GError) cause = NULL;
+
+        in_use = FALSE;
+        if (listen_on(daemon, start, host, port, &in_use, &cause)) {
+            *chosen = port;
+            return TRUE;
+        }
+        if (!in_use) {
+            g_propagate_error(error, g_steal_pointer(&cause));
+            return FALSE;
+        }
+    }
+    return inv_error_set(error, VIR_ERR_OPERATION_FAILED,
+                         "all ports from %u to %u are in use: end a migration to this host, or name a port with "
+                         "--migrateuri tcp:HOST:PORT",
+                         FIRST_PORT, LAST_PORT);
+}
+
+/* Everywhere: IPv6's "any" takes IPv4 along, where the kernel has IPv6. */
+static gboolean
+listen_everywhere(InvDaemon *daemon, const InvStart *start, guint port, guint *chosen, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    if (listen_on_host(daemon, start, "::", port, chosen, &cause))
+        return TRUE;
+    return listen_on_host(daemon, start, "0.0.0.0", port, chosen, error);
+}
+
+static gboolean
+listen_for_tunnel(InvDaemon *daemon, const InvStart *start, InvMigrationPrepare *prepare, GError **error)
+{
+    g_autofree char *path = g_build_filename(start->guest->folder, "migration.sock", NULL);
+    g_autofree char *address = g_strconcat("unix:", path, NULL);
+    gboolean in_use = FALSE;
+
+    if (!inv_migration_listen(start->guest->qmp, address, &in_use, inv_daemon_start_deadline(daemon), error))
+        return FALSE;
+    prepare->tunnel_fd = inv_unix_connect(path, error);
+    return prepare->tunnel_fd >= 0;
+}
+
+gboolean
+inv_migration_listen_for_state(InvDaemon *daemon, const InvStart *start, InvMigrationPrepare *prepare, GError **error)
+{
+    const InvMigrationOptions *options = prepare->options;
+    g_autofree char *host = NULL, *path = NULL, *address = NULL;
+    guint port = 0, chosen = 0;
+    gboolean in_use = FALSE;
+
+    if (prepare->tunnel)
+        return listen_for_tunnel(daemon, start, prepare, error);
+    if (options->uri && !inv_migration_uri_parse(options->uri, &host, &port, &path, error))
+        return FALSE;
+    if (path) {
+        address = g_strconcat("unix:", path, NULL);
+        return inv_migration_listen(start->guest->qmp, address, &in_use, inv_daemon_start_deadline(daemon), error);
+    }
+    if (!(options->listen_address ? listen_on_host(daemon, start, options->listen_address, port, &chosen, error)
+                                  : listen_everywhere(daemon, start, port, &chosen, error)))
+        return FALSE;
+    address = inv_migration_address_tcp(host ? host : inv_migrations_hostname(daemon->migrations), chosen);
+    prepare->uri_out = g_steal_pointer(&address);
+    return TRUE;
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "daemon/migration_out.h"
+
+#include "daemon/disk_copy.h"
+#include "daemon/domain_define.h"
+#include "daemon/domain_job.h"
+#include "daemon/migration_end.h"
+#include "daemon/migration_send.h"
+#include "daemon/migrations.h"
+#include "util/error.h"
+#include "util/fault.h"
+
+#include <string.h>
+
+#define TOKEN_BYTES 16u
+
+void
+inv_migration_out_free(InvMigrationOut *out)
+{
+    if (!out)
+        return;
+    g_free(out->token);
+    g_free(out->peer);
+    g_free(out);
+}
+
+static char *
+new_token(void)
+{
+    GString *text = g_string_new(NULL);
+
+    for (guint i = 0; i < TOKEN_BYTES / sizeof(guint32); i++)
+        g_string_append_printf(text, "%08x", g_random_int());
+    return g_string_free(text, FALSE);
+}
+
+static gboolean
+check_domain_locked(const InvVm *vm, const InvMigrationOptions *options, GError **error)
+{
+    if (options->flags & VIR_MIGRATE_OFFLINE)
+        return inv_vm_is_persistent(vm) ||
+               inv_error_set(error, VIR_ERR_OPERATION_INVALID, "cannot perform offline migration of the transient domain '%s'",
+                             vm->name);
+    if (!inv_vm_is_active(vm))
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID,
+                             "Requested operation is not valid: domain '%s' is not running (a definition alone moves with --offline "
+                             "--persistent)",
+                             vm->name);
+    if (!vm->live_record)
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID,
+                             "which CPU the guest of domain '%s' sees is not known: it was started by another daemon; start it anew",
+                             vm->name);
+    if ((options->flags & VIR_MIGRATE_UNDEFINE_SOURCE) && !inv_vm_is_persistent(vm))
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID, "cannot undefine transient domain '%s'", vm->name);
+    if (vm->migration_in)
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is itself being migrated to this host", vm->name);
+    return TRUE;
+}
+
+/* The document for the destination: the client's own one shows the guest the same hardware, in whatever order it is written. */
+static char *
+destination_xml(InvDaemon *daemon, InvVm *vm, const InvMigrationOptions *options, GError **error)
+{
+    g_autoptr(InvDomain) current = NULL;
+    g_autoptr(InvDomain) wanted = NULL;
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        if (vm->live && !(options->flags & VIR_MIGRATE_OFFLINE))
+            current = inv_domain_copy(vm->live);
+    }
+    if (!current && !(current = inv_vm_parse_inactive(vm, error)))
+        return NULL;
+    if (!options->xml)
+        return inv_domain_format(current, INV_FORMAT_MIGRATABLE | INV_FORMAT_SECURE);
+    wanted = inv_domain_parse(options->xml, error);
+    if (!wanted || !inv_domain_complete(wanted, daemon->host_arch, current->os.machine, error) ||
+        !inv_domain_validate(wanted, error))
+        return NULL;
+    if (!inv_domain_check_abi(current, wanted, error)) {
+        g_prefix_error(error, "the definition for the destination (--xml) changes domain '%s': ", current->name);
+        return NULL;
+    }
+    return inv_domain_format(wanted, INV_FORMAT_MIGRATABLE | INV_FORMAT_SECURE);
+}
+
+/* What the destination shall keep. */
+static gboolean
+tell_persistent(InvDaemon *daemon, InvVm *vm, const InvMigrationOptions *options, const char *live_xml,
+                InvMigrationCookie *cookie, GError **error)
+{
+    g_autoptr(InvDomain) wanted = NULL, current = NULL;
+    const char *name = options->dname;
+
+    if (!(options->flags & VIR_MIGRATE_PERSIST_DEST))
+        return TRUE;
+    if (options->persistent_xml) {
+        current = inv_domain_parse(live_xml, error);
+        wanted = inv_domain_parse(options->persistent_xml, error);
+        if (!current || !wanted || !inv_domain_complete(wanted, daemon->host_arch, wanted->os.machine, error) ||
+            !inv_domain_validate(wanted, error))
+            return FALSE;
+        if (memcmp(wanted->uuid, current->uuid, sizeof(wanted->uuid)) != 0)
+            return inv_error_set(error, VIR_ERR_INVALID_ARG,
+                                 "the definition to be kept (--persistent-xml) is of another domain than '%s'", current->name);
+    } else if (!(wanted = inv_vm_parse_inactive(vm, NULL))) {
+        wanted = inv_domain_parse(live_xml, error);
+        if (!wanted)
+            return FALSE;
+    }
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+        const InvCpuRecord *record = vm->record ? vm->record : vm->live_record;
+
+        g_free(wanted->name);
+        wanted->name = g_strdup(name ? name : vm->name);
+        if (record) {
+            g_autoptr(InvJson) json = inv_cpu_record_to_json(record);
+
+            cookie->persistent_record = inv_json_format(json, FALSE);
+        }
+    }
+    cookie->persistent_xml = inv_domain_format(wanted, INV_FORMAT_INACTIVE | INV_FORMAT_SECURE);
+    return TRUE;
+}
+
+static InvMigrationOut *
+new_out(const InvMigrationOptions *options, const char *token, guint64 client)
+{
+    InvMigrationOut *out = g_new0(InvMigrationOut, 1);
+
+    out->flags = options->flags;
+    out->token = g_strdup(token);
+    out->client = client;
+    return out;
+}
+
+/* Holds the domain for a migration that @out (taken over) describes from here on. */
+static gboolean
+hold(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, GError **error)
+{
+    if (!inv_vm_begin_long_job(vm, VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT, "migration out", error)) {
+        inv_migration_out_free(out);
+        return FALSE;
+    }
+    inv_vm_set_job_flags(vm, out->flags);
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        vm->migration_out = out;
+    }
+    inv_migrations_watch(daemon->migrations, vm, out->client);
+    return TRUE;
+}
+
+gboolean
+inv_migration_out_begin(InvDaemon *daemon, InvVm *vm, const InvMigrationOptions *options, guint64 client, GBytes **cookie,
+                        char **xml, GError **error)
+{
+    g_autofree char *token = new_token();
+    g_autofree char *text = NULL;
+    g_autoptr(InvMigrationCookie) mine = NULL;
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        if (!check_domain_locked(vm, options, error))
+            return FALSE;
+        if (vm->migration_out)
+            return inv_error_set(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is already being migrated", vm->name);
+    }
+    text = destination_xml(daemon, vm, options, error);
+    if (!text)
+        return FALSE;
+    mine = inv_migrations_new_cookie(daemon->migrations, vm, token);
+    if (!tell_persistent(daemon, vm, options, text, mine, error) || !inv_disk_copy_tell(vm, options, mine, error))
+        return FALSE;
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+        const InvCpuRecord *record = options->flags & VIR_MIGRATE_OFFLINE ? vm->record : vm->live_record;
+
+        mine->record = inv_cpu_record_copy(record);
+        mine->running = !(options->flags & VIR_MIGRATE_OFFLINE) && vm->state == VIR_DOMAIN_RUNNING;
+    }
+    if ((options->flags & VIR_MIGRATE_CHANGE_PROTECTION) && !(options->flags & VIR_MIGRATE_OFFLINE)) {
+        InvMigrationOut *out = new_out(options, token, client);
+
+        out->protected = TRUE;
+        if (!hold(daemon, vm, out, error))
+            return FALSE;
+    }
+    *cookie = inv_migration_cookie_format(mine);
+    *xml = g_steal_pointer(&text);
+    inv_fault_point("migrate-out-begun");
+    return TRUE;
+}
+
+/* The migration that Begin holds the domain for, or a new one. NULL: another one has it. */
+static InvMigrationOut *
+take_for_perform(InvDaemon *daemon, InvVm *vm, const InvMigrationPerform *perform, const char *token, GError **error)
+{
+    InvMigrationOut *out = NULL;
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        if (!check_domain_locked(vm, perform->options, error))
+            return NULL;
+        if (vm->migration_out && vm->migration_out->phase == INV_OUT_BEGUN && !vm->migration_out->busy &&
+            strcmp(vm->migration_out->token, token) == 0) {
+            out = vm->migration_out;
+            out->busy = TRUE;
+            out->flags = perform->options->flags;
+            return out;
+        }
+        if (vm->migration_out) {
+            inv_error_set(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is already being migrated", vm->name);
+            return NULL;
+        }
+    }
+    out = new_out(perform->options, token, perform->client);
+    out->busy = TRUE;
+    return hold(daemon, vm, out, error) ? out : NULL;
+}
+
+/* TRUE: its client has gone meanwhile. */
+static gboolean
+set_phase(InvVm *vm, InvMigrationOut *out, InvOutPhase phase)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+    out->phase = phase;
+    out->busy = FALSE;
+    return out->client_gone;
+}
+
+/* What the destination tells of itself; what it is not told by, it is no Invar. */
+static InvMigrationCookie *
+read_cookie(InvVm *vm, const InvMigrationPerform *perform, GError **error)
+{
+    g_autoptr(InvMigrationCookie) cookie = inv_migration_cookie_parse(perform->cookie, perform->cookie_length, error);
+
+    if (!cookie)
+        return NULL;
+    if (g_strcmp0(cookie->uuid, vm->uuid_text) != 0) {
+        inv_error_set(error, VIR_ERR_INVALID_ARG, "the destination's migration cookie is of domain %s, not of %s",
+                      cookie->uuid ? cookie->uuid : "(none)", vm->uuid_text);
+        return NULL;
+    }
+    return g_steal_pointer(&cookie);
+}
+
+gboolean
+inv_migration_out_perform(InvDaemon *daemon, InvVm *vm, InvMigrationPerform *perform, GError **error)
+{
+    g_autoptr(InvMigrationCookie) theirs = read_cookie(vm, perform, error);
+    g_autoptr(InvMigrationCookie) mine = NULL;
+    InvMigrationOut *out = NULL;
+
+    if (!theirs)
+        return FALSE;
+    out = take_for_perform(daemon, vm, perform, theirs->token, error);
+    if (!out)
+        return FALSE;
+    g_free(out->peer);
+    out->peer = perform->peer      ? g_strdup(perform->peer)
+                : theirs->contact ? g_strdup_printf("%s %s", theirs->hostuuid, theirs->contact)
+                                  : NULL;
+    if (!inv_migration_send(daemon, vm, out, perform, theirs, error)) {
+        /* Begin's hold lasts until Confirm. */
+        if (out->protected)
+            set_phase(vm, out, INV_OUT_BEGUN);
+        else
+            inv_migration_out_leave(daemon, vm, FALSE);
+        return FALSE;
+    }
+    mine = inv_migrations_new_cookie(daemon->migrations, vm, out->token);
+    inv_migration_send_tell(vm, mine);
+    if (set_phase(vm, out, INV_OUT_SENT))
+        inv_migration_out_undecided(daemon, vm);
+    perform->cookie_out = inv_migration_cookie_format(mine);
+    inv_fault_point("migrate-out-sent");
+    return TRUE;
+}
+
+InvMigrationOut *
+inv_migration_out_take(InvVm *vm)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+    if (!vm->migration_out || vm->migration_out->busy)
+        return NULL;
+    vm->migration_out->busy = TRUE;
+    return vm->migration_out;
+}
+
+void
+inv_migration_out_leave(InvDaemon *daemon, InvVm *vm, gboolean succeeded)
+{
+    InvMigrationOut *out = NULL;
+
+    inv_migrations_unwatch(daemon->migrations, vm);
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        out = g_steal_pointer(&vm->migration_out);
+    }
+    inv_vm_end_long_job(vm, succeeded);
+    inv_migration_out_free(out);
+}
+
+/* Offline nothing was sent and no QEMU ends: the definition is there now, and here no more if that was asked for. */
+static gboolean
+confirm_offline(InvDaemon *daemon, InvVm *vm, unsigned int flags, gboolean cancelled, GError **error)
+{
+    if (cancelled || !(flags & VIR_MIGRATE_UNDEFINE_SOURCE))
+        return TRUE;
+    return inv_domain_undefine(daemon, vm, VIR_DOMAIN_UNDEFINE_KEEP_NVRAM, error);
+}
+
+gboolean
+inv_migration_out_confirm(InvDaemon *daemon, InvVm *vm, unsigned int flags, gboolean cancelled, GError **error)
+{
+    InvMigrationOut *out = NULL;
+
+    if (flags & VIR_MIGRATE_OFFLINE)
+        return confirm_offline(daemon, vm, flags, cancelled, error);
+    out = inv_migration_out_take(vm);
+    if (!out)
+        return cancelled || inv_error_set(error, VIR_ERR_OPERATION_INVALID, "domain %s is not being migrated", vm->uuid_text);
+    if (!cancelled && out->phase != INV_OUT_SENT && out->phase != INV_OUT_UNDECIDED) {
+        InvOutPhase phase = out->phase;
+
+        set_phase(vm, out, phase);
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID,
+                             "the state of domain %s was not sent: its migration cannot be confirmed", vm->uuid_text);
+    }
+    inv_fault_point("migrate-out-before-confirm");
+    return inv_migration_out_end(daemon, vm, out, cancelled, error);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "daemon/migration_cookie.h"
+#include "daemon/migration_end.h"
+
+G_BEGIN_DECLS
+
+/*
+ * Sends the state of a guest to where `perform->options->uri` says. When it returns TRUE all is there
+ * and the guest stands still here, undecided; else the guest is as it was before.
+ */
+gboolean inv_migration_send(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, const InvMigrationPerform *perform,
+                            const InvMigrationCookie *theirs, GError **error);
+
+/* The figures of the job, for the destination. */
+void inv_migration_send_tell(InvVm *vm, InvMigrationCookie *cookie);
+
+G_END_DECLS

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Guests move between two invards by the real virsh: every option does what it says, and the CPU stays."""
+import contextlib
+import os
+import re
+import time
+import xml.etree.ElementTree as tree
+
+import harness
+import migration
+
+CPU = harness.relaxed("Skylake-Client")
+_pair = None
+
+
+def pair():
+    """One pair for the whole file: a test's guests have a name of their own."""
+    global _pair
+    if not _pair:
+        _pair = migration.Pair(migration.ONE_EMULATOR, migration.ONE_EMULATOR)
+    return _pair
+
+
+@contextlib.contextmanager
+def guest(name, **options):
+    """A witness on the source, and both sides clean afterwards."""
+    both = pair()
+    before = both.start(name, cpu=options.pop("cpu", CPU), **options)
+    try:
+        yield both, before
+    finally:
+        for daemon in (both.source, both.destination):
+            with contextlib.suppress(Exception):
+                daemon.reset()
+
+
+MOVES = [
+    {"name": "live", "options": ["--live"]},
+    {"name": "not live", "options": []},
+    {"name": "p2p", "options": ["--live", "--p2p"]},
+    {"name": "persistent", "options": ["--live", "--persistent"], "persistent": True},
+    {"name": "undefinesource", "options": ["--live", "--undefinesource"], "source": "none"},
+    {"name": "p2p persistent undefinesource", "options": ["--live", "--p2p", "--persistent", "--undefinesource"], "source": "none", "persistent": True},
+    {"name": "change-protection abort-on-error", "options": ["--live", "--change-protection", "--abort-on-error"]},
+    {"name": "auto-converge", "options": ["--live", "--auto-converge", "--auto-converge-initial", "30"]},
+    {"name": "compressed", "options": ["--live", "--compressed"]},
+    {"name": "parallel", "options": ["--live", "--parallel", "--parallel-connections", "3"]},
+    {"name": "parallel zstd", "options": ["--live", "--parallel", "--compressed", "--comp-methods", "zstd"]},
+    {"name": "bandwidth", "options": ["--live", "--bandwidth", "200"]},
+    {"name": "copy-storage-all", "options": ["--live", "--copy-storage-all"]},
+    {"name": "p2p copy-storage-all", "options": ["--live", "--p2p", "--copy-storage-all"]},
+    {"name": "timeout", "options": ["--live", "--timeout", "60"]},
+    {"name": "verbose", "options": ["--live", "--verbose"], "says": "Migration: [100 %]"},
+]
+
+
+@harness.rows(MOVES)
+def test_move(row):
+    """a guest moves by virsh migrate"""
+    with guest("mover") as (both, before):
+        result = both.migrate("mover", *row["options"])
+        assert row.get("says", "") in result.stdout + result.stderr, result
+        both.check_moved("mover", before)
+        assert both.state(both.source, "mover") == row.get("source", "shut off (migrated)"), both.states("mover")
+        persistent = both.destination.virsh("dominfo", "mover").stdout
+        assert ("Persistent:     yes" in persistent) == row.get("persistent", False), persistent
+        if row.get("persistent"):
+            record = both.destination.invar_json("cpu-record", "mover")
+            assert record == both.source.invar_json("cpu-record", "mover") if "source" not in row else record
+
+
+def test_suspended():
+    """--suspend: it stands still at the destination until it is resumed there"""
+    with guest("sleeper") as (both, before):
+        both.migrate("sleeper", "--live", "--suspend")
+        assert both.states("sleeper") == ("shut off (migrated)", "paused (user)"), both.states("sleeper")
+        both.destination.virsh("resume", "sleeper")
+        both.check_moved("sleeper", before)
+
+
+def test_paused_guest():
+    """a guest that was paused is paused there, too"""
+    with guest("still") as (both, before):
+        both.source.virsh("suspend", "still")
+        both.migrate("still", "--live")
+        assert both.states("still")[1].startswith("paused"), both.states("still")
+        both.destination.virsh("resume", "still")
+        both.check_moved("still", before)
+
+
+def test_renamed():
+    """--dname: another name at the destination, the same guest"""
+    with guest("old") as (both, before):
+        uuid = both.source.virsh("domuuid", "old").stdout.strip()
+        both.migrate("old", "--live", "--persistent", "--dname", "new")
+        assert both.destination.virsh("domuuid", "new").stdout.strip() == uuid
+        assert both.state(both.destination, "old") == "none"
+        harness.wait_for(lambda: os.path.getsize(both.destination.serial("old")) > 0, "the guest's first words there")
+        migration.check_same(before, both.destination.cpuid("old", 2))
+
+
+def test_offline():
+    """--offline: the definition moves, with its record; nothing is started"""
+    both = pair()
+    with guest("defined") as (both, before):
+        both.source.virsh("destroy", "defined")
+        both.migrate("defined", "--offline", "--persistent", "--undefinesource", xml=False)
+        assert both.states("defined") == ("none", "shut off (unknown)"), both.states("defined")
+        assert both.destination.invar_json("cpu-record", "defined")
+        both.destination.virsh("start", "defined")
+        # The definition names the source's file.
+        migration.check_same(before, both.source.cpuid("defined"))
+
+
+def test_back_and_forth():
+    """there and back again, five times"""
+    with guest("pendulum") as (both, before):
+        for _ in range(5):
+            both.migrate("pendulum", "--live", "--persistent", "--undefinesource")
+            both.check_moved("pendulum", before)
+            both.swap()
+        both.swap()
+
+
+def test_persistent_xml():
+    """--persistent-xml: what is kept there is the client's own definition"""
+    with guest("kept") as (both, before):
+        text = both.source.virsh("dumpxml", "--inactive", "--security-info", "kept").stdout
+        text = re.sub(r"<name>kept</name>", "<name>kept</name>\n  <title>moved</title>", text)
+        both.migrate("kept", "--live", "--persistent", "--persistent-xml", both.source.write("kept.persistent.xml", text))
+        both.check_moved("kept", before)
+        assert tree.fromstring(both.destination.virsh("dumpxml", "--inactive", "kept").stdout).findtext("title") == "moved"
+
+
+RNG = "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"
+ABI = [
+    {"name": "memory", "change": lambda text: text.replace("<memory unit='KiB'>65536<", "<memory unit='KiB'>131072<"),
+     "words": "memory size"},
+    {"name": "machine type", "change": lambda text: text.replace("pc-q35-7.2", "pc-q35-7.1"),
+     "words": "machine type"},
+    {"name": "a device", "change": lambda text: text.replace("</devices>", RNG + "</devices>"), "words": "the guest would see other devices: rng"},
+    {"name": "another domain", "change": lambda text: re.sub(r"<uuid>[0-9a-f]{8}", "<uuid>00000000", text),
+     "words": "UUID"},
+    {"name": "broken", "change": lambda text: text.replace("</domain>", ""),
+     "words": "XML"},
+]
+
+
+@harness.rows(ABI)
+def test_other_hardware(row):
+    """--xml that would show the guest other hardware is refused, and the guest stays"""
+    with guest("picky") as (both, before):
+        path = both.destination_xml("picky", row["change"])
+        result = both.source.virsh("migrate", "picky", both.destination.uri, "--live", "--migrateuri", "tcp:127.0.0.1", "--xml",
+                                   path, check=False)
+        assert result.returncode and row["words"] in result.stderr, result.stderr
+        both.check_stayed("picky", before)
+
+
+def test_other_order():
+    """--xml in another order, with another layout, is the same hardware"""
+    def turned(text):
+        root = tree.fromstring(text)
+        devices = root.find("devices")
+        devices[:] = reversed(list(devices))
+        root[:] = reversed(list(root))
+        return tree.tostring(root, encoding="unicode")
+
+    with guest("tidy") as (both, before):
+        both.source.virsh("migrate", "tidy", both.destination.uri, "--live", "--migrateuri", "tcp:127.0.0.1", "--xml",
+                          both.destination_xml("tidy", turned))
+        both.check_moved("tidy", before)
+
+
+def test_abort():
+    """domjobabort while it is sent: the guest stays; the next attempt works"""
+    with guest("undecided") as (both, before):
+        client = both.begin("undecided", "--live", "--bandwidth", "1")
+        harness.wait_for(lambda: "Outgoing" in both.source.virsh("domjobinfo", "undecided", check=False).stdout or
+                         "Unbounded" in both.source.virsh("domjobinfo", "undecided", check=False).stdout, "a job")
+        both.source.virsh("domjobabort", "undecided")
+        _, errors = client.communicate(timeout=30)
+        assert client.returncode == 1 and "canceled by client" in errors, errors
+        both.check_stayed("undecided", before)
+        assert both.state(both.destination, "undecided") == "none"
+        both.migrate("undecided", "--live")
+        both.check_moved("undecided", before)
+
+
+def test_events():
+    """the clients of both sides hear of it, in the order in which libvirt tells it"""
+    with guest("star") as (both, before):
+        here = migration.watch(both.source)
+        there = migration.watch(both.destination)
+        both.migrate("star", "--live")
+        both.check_moved("star", before)
+        time.sleep(0.3)
+        source, destination = here(), there()
+        assert [e for e in source if e.startswith(("Suspended", "Stopped"))] == ["Suspended Migrated", "Stopped Migrated"], source
+        assert [e for e in destination if e.startswith(("Started", "Resumed"))] == ["Started Migrated", "Resumed Migrated"], destination
+
+
+def test_no_second_job():
+    """while a guest is sent it cannot be sent again, undefined or started; it can be suspended and destroyed"""
+    with guest("busy") as (both, _before):
+        client = both.begin("busy", "--live", "--bandwidth", "1")
+        harness.wait_for(lambda: "Unbounded" in both.source.virsh("domjobinfo", "busy", check=False).stdout, "a job")
+        result = both.migrate("busy", "--live", check=False)
+        assert result.returncode == 1 and "already being migrated" in result.stderr, result.stderr
+        both.source.virsh("suspend", "busy")
+        both.source.virsh("destroy", "busy")
+        _, errors = client.communicate(timeout=30)
+        assert client.returncode == 1, errors
+        assert both.states("busy") == ("shut off (destroyed)", "none"), both.states("busy")
+
+
+def test_leftovers():
+    """both daemons are as they were: no process, no port, no row but outcomes"""
+    both = pair()
+    both.close()
+
+
+if __name__ == "__main__":
+    harness.main()
