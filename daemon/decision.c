@@ -86,7 +86,7 @@ need_expansions(InvDaemon *daemon, InvDecision *decision, const InvDomain *domai
 
     if (!model || model->expansion)
         return TRUE;
-    if (!inv_emulator_cpu_facts(decision->emulator, domain->virt_type, decision->machine->name, TRUE, inv_daemon_probe_deadline(daemon),
+    if (!inv_emulator_cpu_facts(decision->emulator, domain->virt_type, decision->machine->name, INV_EXPANSIONS_ALL, inv_daemon_probe_deadline(daemon),
                                 &decision->facts, error))
         return FALSE;
     decision->facts.default_check = check;
