@@ -198,6 +198,20 @@ add_cause(GPtrArray *causes, GHashTable *by_key, const InvBlocker *blocker, cons
         g_string_append_printf(cause->hosts, "%s%s", cause->hosts->len ? ", " : "", host);
 }
 
+static void
+append_group(GString *out, const InvCli *cli, const InvReasonGroup *group, guint width)
+{
+    g_auto(GStrv) parts = g_strsplit(group->first->heading, "\n", 2);
+    g_autofree char *head = inv_cli_paint(cli, INV_COLOUR_HEAD, parts[0]);
+    gboolean many = group->count > 1;
+
+    g_string_append_printf(out, "\n %s\n", head);
+    inv_view_append_wrapped(out, "at:        ", parts[1], width);
+    inv_view_append_wrapped(out, many ? "features:  " : "feature:   ", group->features->str, width);
+    inv_view_append_wrapped(out, "reason:    ", many ? group->reason : group->first->reason, width);
+    inv_view_append_wrapped(out, "would help:", many ? group->remedy : group->first->remedy, width);
+}
+
 /* Everything that keeps @domain from any host, each once. */
 static void
 append_causes(GString *out, const InvCli *cli, const InvFleet *fleet, guint domain, guint width)
@@ -205,6 +219,7 @@ append_causes(GString *out, const InvCli *cli, const InvFleet *fleet, guint doma
     g_autoptr(GPtrArray) causes = g_ptr_array_new_with_free_func(cause_free);
     g_autoptr(GHashTable) by_key = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     g_autoptr(GPtrArray) headings = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) groups = NULL;
     g_autofree InvReason *reasons = NULL;
 
     for (guint i = 0; i < fleet->hosts->len; i++) {
@@ -217,14 +232,17 @@ append_causes(GString *out, const InvCli *cli, const InvFleet *fleet, guint doma
     reasons = g_new0(InvReason, causes->len + 1);
     for (guint i = 0; i < causes->len; i++) {
         const Cause *cause = g_ptr_array_index(causes, i);
-        g_autofree char *hosts = inv_text_escape(cause->hosts->str, INV_TEXT_LINE);
-        g_autofree char *more = cause->n_hosts > NAMED_HOSTS ? g_strdup_printf(" and %u more", cause->n_hosts - NAMED_HOSTS) : g_strdup("");
 
-        g_ptr_array_add(headings, g_strdup_printf("%s, at %s%s", inv_view_layer((int)cause->blocker->layer), hosts, more));
+        if (cause->n_hosts > NAMED_HOSTS)
+            g_string_append_printf(cause->hosts, " and %u more", cause->n_hosts - NAMED_HOSTS);
+        /* What is not the case at the same hosts shares no group. */
+        g_ptr_array_add(headings, g_strdup_printf("%s\n%s", inv_view_layer((int)cause->blocker->layer), cause->hosts->str));
         reasons[i] = (InvReason){ .heading = g_ptr_array_index(headings, i), .feature = cause->blocker->feature, .reason = cause->blocker->reason,
                                   .remedy = cause->blocker->remedy, .colour = INV_COLOUR_HEAD };
     }
-    inv_reasons_append(out, cli, reasons, causes->len, width);
+    groups = inv_reasons_group(reasons, causes->len);
+    for (guint i = 0; i < groups->len; i++)
+        append_group(out, cli, g_ptr_array_index(groups, i), width);
 }
 
 /* What is told beside the verdict; the same of many hosts once. */

@@ -19,8 +19,9 @@ G_BEGIN_DECLS
  * The first line, at most 1 MiB: {"invar-host":1, "hostname", "uuid", "exported" (seconds since 1970),
  *   "arch", "memory-total", "memory-available" (bytes), "settings" (null: KVM does not work there):
  *   {"release", "cmdline", "parameters":[…], "chip":[vendor, family, model, stepping] or null},
- *   "hardware": SET or null, "kernel": {ARCH: SET}, "names": PLACE, "emulators":
- *   [{"path", "arch", "version", "tcg", "kvm" ("": works, else why not), "devices": PLACE, "machines": PLACE}]}
+ *   "hardware": SET (or absent), "kernel": {ARCH: SET}, "names": PLACE, "emulators": [{"path", "arch", "version",
+ *   "usual":true (or absent: a domain that names no emulator does not get it), "tcg", "kvm" ("": works, else why
+ *   not), "devices": PLACE, "machines": PLACE}]}
  * names: {"names":["3dnow",…]}: libvirt's names of features; SET is a string of hex digits, the n-th
  *   of which stands for the names 4n to 4n+3, the first of them its lowest bit.
  * devices: {"devices":" virtio-blk-pci virtio-net-pci … "}: QEMU's types, sorted, a space around each.
@@ -48,6 +49,7 @@ typedef struct {
     const char *path, *arch, *version;
     const char *tcg, *kvm;       /* why the accelerator does not work; NULL or "": it does */
     const char *const *devices;  /* NULL-terminated */
+    gboolean is_usual;           /* a domain that names none gets it */
 } InvHostExportEmulator;
 
 typedef struct {

@@ -472,7 +472,7 @@ find_emulator(gpointer data, const char *path, const char *arch, GError **error)
 
         if (!at || g_strcmp0(inv_json_get_string(emulator, "arch"), arch) != 0)
             continue;
-        if (!path || strcmp(at, path) == 0) {
+        if (path ? strcmp(at, path) == 0 : inv_json_get_boolean(emulator, "usual", FALSE)) {
             const char *version = inv_json_get_string(emulator, "version");
 
             host->emulator = emulator;

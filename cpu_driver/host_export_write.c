@@ -141,6 +141,8 @@ inv_host_export_writer_add_emulator(InvHostExportWriter *writer, const InvHostEx
     inv_json_object_set_string(json, "path", emulator->path);
     inv_json_object_set_string(json, "arch", emulator->arch);
     inv_json_object_set_string(json, "version", emulator->version);
+    if (emulator->is_usual)
+        inv_json_object_set_boolean(json, "usual", TRUE);
     inv_json_object_set_string(json, "tcg", emulator->tcg ? emulator->tcg : "");
     inv_json_object_set_string(json, "kvm", emulator->kvm ? emulator->kvm : "");
     offset = writer->body->len;

@@ -47,7 +47,7 @@ ask_table(gpointer data, gpointer user_data)
 
         if (inv_daemon_is_ending(table->daemon) || !inv_emulator_check_accelerator(table->emulator, accelerators[i], NULL))
             continue;
-        table->has[i] = inv_emulator_cpu_facts(table->emulator, accelerators[i], table->machine->name, TRUE,
+        table->has[i] = inv_emulator_cpu_facts(table->emulator, accelerators[i], table->machine->name, INV_EXPANSIONS_ALL,
                                                inv_daemon_probe_deadline(table->daemon), &table->facts[i], &cause);
         if (!table->has[i])
             g_info("host export without %s of %s: %s", table->machine->name, inv_emulator_path(table->emulator), cause->message);
@@ -108,9 +108,11 @@ devices_of(const InvEmulator *emulator)
 }
 
 static void
-add_emulator(InvHostExportWriter *writer, InvEmulator *emulator, GPtrArray *tables)
+add_emulator(InvHostExportWriter *writer, InvDaemon *daemon, InvEmulator *emulator, GPtrArray *tables)
 {
     g_auto(GStrv) devices = devices_of(emulator);
+    g_autoptr(InvEmulator) usual =
+        inv_emulators_get(daemon->emulators, NULL, inv_emulator_arch(emulator), inv_daemon_probe_deadline(daemon), NULL);
     g_autoptr(GError) tcg = NULL;
     g_autoptr(GError) kvm = NULL;
 
@@ -121,7 +123,9 @@ add_emulator(InvHostExportWriter *writer, InvEmulator *emulator, GPtrArray *tabl
                                                                           .version = inv_emulator_version_text(emulator),
                                                                           .tcg = tcg ? tcg->message : NULL,
                                                                           .kvm = kvm ? kvm->message : NULL,
-                                                                          .devices = (const char *const *)devices });
+                                                                          .devices = (const char *const *)devices,
+                                                                          .is_usual = usual && g_str_equal(inv_emulator_path(usual),
+                                                                                                           inv_emulator_path(emulator)) });
     for (guint i = 0; i < inv_emulator_n_machines(emulator); i++) {
         const InvMachine *machine = inv_emulator_machine_at(emulator, i);
         InvHostExportMachine out = {
@@ -235,6 +239,6 @@ inv_host_export(InvDaemon *daemon, const char *emulator, const char *const *mach
     head.hardware = hardware_of(tables, daemon->host_arch);
     writer = inv_host_export_writer_new(&head);
     for (guint i = 0; i < emulators->len; i++)
-        add_emulator(writer, g_ptr_array_index(emulators, i), tables);
+        add_emulator(writer, daemon, g_ptr_array_index(emulators, i), tables);
     return inv_host_export_writer_end(writer);
 }

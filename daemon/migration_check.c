@@ -70,7 +70,7 @@ fill_facts(gpointer data, const char *const *models, InvCpuFacts *facts, GError 
 {
     Here *here = data;
 
-    here->asked_cpu = inv_emulator_cpu_facts(here->emulator, here->accelerator, here->machine->name, TRUE,
+    here->asked_cpu = inv_emulator_cpu_facts(here->emulator, here->accelerator, here->machine->name, INV_EXPANSIONS_ALL,
                                              inv_daemon_probe_deadline(here->daemon), facts, error);
     return here->asked_cpu;
 }
@@ -194,7 +194,7 @@ name_cpu(InvDaemon *daemon, InvEmulator *emulator, InvMigrationSubject *subject,
 
     if (!subject->record || !domain->cpu || domain->cpu->mode != INV_CPU_MODE_HOST_MODEL)
         return TRUE;
-    if (!inv_emulator_cpu_facts(emulator, domain->virt_type, subject->record->machine, TRUE, inv_daemon_probe_deadline(daemon), &facts, error))
+    if (!inv_emulator_cpu_facts(emulator, domain->virt_type, subject->record->machine, INV_EXPANSIONS_ALL, inv_daemon_probe_deadline(daemon), &facts, error))
         return FALSE;
     named = inv_cpu_update(&facts, domain->cpu, subject->record, error);
     if (!named)
