@@ -10,6 +10,8 @@
 
 /* A line of refusal names that many features; the others are behind the click. */
 #define NAMED_FEATURES 3u
+/* More columns than fit beside each other: the table moves under its window, not the page. */
+#define MANY_DOMAINS 5u
 
 static const char style[] =
     ":root{color-scheme:light dark;--page:#f6f7f9;--card:#fff;--ink:#1b2430;--soft:#526071;--line:#d6dce4;--can:#0d6b38;--canbg:#dff5e7;"
@@ -19,9 +21,9 @@ static const char style[] =
     "*{box-sizing:border-box}"
     "body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}"
     "main{max-width:76rem;margin:0 auto;padding:1.5rem 1rem 3rem}"
-    "h1{font-size:1.6rem;line-height:1.2;margin:0 0 .25rem}p{margin:.25rem 0}.soft{color:var(--soft)}"
+    "h1{font-size:1.6rem;line-height:1.2;margin:0 0 .25rem}h2{font-size:1.15rem;margin:1.2rem 0 0}p{margin:.25rem 0}.soft{color:var(--soft)}"
     "code{font:.92em ui-monospace,monospace}"
-    ".counts{display:flex;flex-wrap:wrap;gap:.5rem;margin:1rem 0;padding:0;list-style:none}"
+    ".counts{display:flex;flex-wrap:wrap;gap:.5rem;margin:.5rem 0 1rem;padding:0;list-style:none}"
     ".badge{display:inline-block;padding:.05rem .55rem;border-radius:1rem;font-weight:600;white-space:nowrap}"
     ".can{color:var(--can);background:var(--canbg)}.with{color:var(--with);background:var(--withbg)}"
     ".cannot{color:var(--no);background:var(--nobg)}.unknown{color:var(--what);background:var(--whatbg)}"
@@ -32,13 +34,14 @@ static const char style[] =
     "caption{text-align:left;padding:.5rem 0;color:var(--soft)}"
     "th,td{text-align:left;vertical-align:top;padding:.55rem .7rem;border-bottom:1px solid var(--line)}"
     "thead th{position:sticky;top:0;background:var(--card);box-shadow:0 1px 0 var(--line)}tbody th{font-weight:600}"
+    "tbody th{min-width:15rem}.many main{max-width:none}.many .scroll{overflow-x:auto}.many td{min-width:11rem}.many thead th{position:static}"
     "tbody th small{display:block;font-weight:400;color:var(--soft)}"
-    "details>summary{cursor:pointer;border-radius:.4rem}summary .why{color:var(--soft)}"
+    "details>summary{cursor:pointer;border-radius:.4rem}.why{color:var(--soft)}.argument{white-space:nowrap}"
     ":focus-visible{outline:3px solid var(--link);outline-offset:2px}"
     ".reasons{margin:.6rem 0 .2rem;padding:0 0 0 .8rem;list-style:none;border-left:3px solid var(--line)}.reasons li{margin:0 0 .8rem}"
     ".layer{color:var(--soft);border:1px solid var(--line);border-radius:.3rem;padding:0 .35rem;font-size:.85em}"
-    "[hidden]{display:none}"
-    "@media (max-width:44rem){table,tbody,tr,th,td,caption{display:block;width:100%}thead{position:absolute;clip-path:inset(50%);"
+    "[hidden]{display:none}.tools span{align-self:center}"
+    "@media (max-width:44rem){table,tbody,tr,th,td,caption{display:block;width:100%;min-width:0!important}thead{position:absolute;clip-path:inset(50%);"
     "height:1px;width:1px;overflow:hidden}table{border:0;background:none}tbody tr{background:var(--card);border:1px solid var(--line);"
     "border-radius:.6rem;margin:0 0 .8rem;padding:.3rem 0}tbody tr[hidden]{display:none}th,td{border:0;padding:.3rem .8rem}"
     "td[data-label]::before{content:attr(data-label);display:block;color:var(--soft);font-size:.85em}}"
@@ -93,7 +96,7 @@ script_digest(void)
 }
 
 static void
-append_head(GString *out, const char *title)
+append_head(GString *out, const char *title, gboolean many)
 {
     g_autofree char *digest = script_digest();
 
@@ -106,7 +109,7 @@ append_head(GString *out, const char *title)
                            "<link rel=\"icon\" href=\"data:,\">\n<title>",
                            digest);
     append_text(out, title);
-    g_string_append_printf(out, "</title>\n<style>%s</style>\n</head>\n<body>\n<main>\n", style);
+    g_string_append_printf(out, "</title>\n<style>%s</style>\n</head>\n<body%s>\n<main>\n", style, many ? " class=\"many\"" : "");
 }
 
 static void
@@ -117,7 +120,7 @@ append_counts(GString *out, const InvFleet *fleet, guint domain)
     inv_fleet_count(fleet, domain, counts);
     g_string_append(out, "<ul class=\"counts\">");
     for (guint i = 0; i <= INV_FLEET_UNKNOWN; i++) {
-        if (counts[i] || i != INV_FLEET_UNKNOWN)
+        if (counts[i])
             g_string_append_printf(out, "<li><span class=\"badge %s\">%u %s</span></li>", classes[i], counts[i], words[i]);
     }
     g_string_append(out, "</ul>\n");
@@ -215,7 +218,7 @@ append_why(GString *out, const InvMigrationVerdict *verdict)
         g_string_append_printf(out, " and %u more", blockers->len - NAMED_FEATURES);
     for (guint i = 0; verdict->outcome == INV_MIGRATION_CAN_WITH && i < verdict->arguments->len; i++) {
         g_string_append(out, i ? " " : "");
-        append_text(out, g_ptr_array_index(verdict->arguments, i));
+        append_element(out, "span", "argument", g_ptr_array_index(verdict->arguments, i));
     }
     g_string_append(out, "</span>");
 }
@@ -280,7 +283,7 @@ append_row(GString *out, const InvFleet *fleet, const InvFleetHost *host)
 static void
 append_table(GString *out, const InvFleet *fleet)
 {
-    g_string_append(out, "<table role=\"table\">\n<caption>Open a verdict to see what is behind it.</caption>\n<thead role=\"rowgroup\">"
+    g_string_append(out, "<div class=\"scroll\"><table role=\"table\">\n<caption>Open a verdict to see what is behind it.</caption>\n<thead role=\"rowgroup\">"
                          "<tr role=\"row\"><th scope=\"col\" role=\"columnheader\">Host</th>");
     for (guint i = 0; i < fleet->domains->len; i++) {
         g_string_append(out, "<th scope=\"col\" role=\"columnheader\">");
@@ -292,7 +295,7 @@ append_table(GString *out, const InvFleet *fleet)
     g_string_append(out, "</tr></thead>\n<tbody role=\"rowgroup\">\n");
     for (guint i = 0; i < fleet->hosts->len; i++)
         append_row(out, fleet, g_ptr_array_index(fleet->hosts, i));
-    g_string_append(out, "</tbody>\n</table>\n");
+    g_string_append(out, "</tbody>\n</table></div>\n");
 }
 
 char *
@@ -305,7 +308,7 @@ inv_fleet_page(const InvFleet *fleet, gint64 now)
     g_autoptr(GDateTime) time = g_date_time_new_from_unix_utc(now);
     g_autofree char *when = time ? g_date_time_format(time, "Asked on %Y-%m-%d at %H:%M UTC") : NULL;
 
-    append_head(out, title);
+    append_head(out, title, fleet->domains->len > MANY_DOMAINS);
     append_element(out, "h1", NULL, title);
     g_string_append_printf(out, "<p class=\"soft\">%s, of %u host%s.</p>\n", when ? when : "Asked", fleet->hosts->len,
                            fleet->hosts->len == 1 ? "" : "s");
