@@ -18,15 +18,11 @@ cpu_facts_max(const CpuFacts *all)
     return inv_json_get(all->json, "max");
 }
 
-InvJson *
-cpu_facts_props(const CpuFacts *all, const char *model)
+static InvJson *
+changed_max(const CpuFacts *all, const InvJson *changes)
 {
-    const InvJson *changes = inv_json_get(inv_json_get(all->json, "models"), model);
-    InvJson *props;
+    InvJson *props = inv_json_copy(cpu_facts_max(all));
 
-    if (!changes)
-        return NULL;
-    props = inv_json_copy(cpu_facts_max(all));
     for (guint i = 0; i < inv_json_size(changes); i++) {
         const InvJson *value;
         const char *name = inv_json_member(changes, i, &value);
@@ -34,6 +30,38 @@ cpu_facts_props(const CpuFacts *all, const char *model)
         inv_json_object_set(props, name, inv_json_copy(value));
     }
     return props;
+}
+
+InvJson *
+cpu_facts_props(const CpuFacts *all, const char *model)
+{
+    const InvJson *changes = inv_json_get(inv_json_get(all->json, "models"), model);
+
+    return changes ? changed_max(all, changes) : NULL;
+}
+
+InvGuestCpu *
+cpu_facts_guest(const CpuFacts *all, const char *argument)
+{
+    const InvJson *recorded = argument ? inv_json_get(inv_json_get(all->json, "guests"), argument) : NULL;
+    g_autoptr(InvJson) props = NULL;
+    InvGuestCpu *guest;
+
+    if (!recorded) {
+        fprintf(stderr, "# tests/data/cpu/record.py %s '%s'\n", all->file, argument ? argument : "(no model)");
+        return NULL;
+    }
+    props = changed_max(all, inv_json_get(recorded, "props"));
+    guest = g_new0(InvGuestCpu, 1);
+    guest->machine = g_strdup(all->facts.machine);
+    guest->model = g_strndup(argument, strcspn(argument, ","));
+    guest->type_name = g_strdup_printf("%s-%s-cpu", guest->model, all->facts.arch);
+    guest->cpu = inv_cpu_expansion_new(all->map, all->names, props);
+    guest->words = g_strdup(inv_json_get_string(recorded, "words"));
+    guest->unavailable = inv_cpu_names_to_libvirt(all->map, inv_json_get(recorded, "unavailable"));
+    for (char **name = guest->unavailable; *name; name++)
+        inv_feature_set_remove(guest->cpu->on, *name);
+    return guest;
 }
 
 static void
@@ -57,10 +85,12 @@ cpu_facts_load(const char *arch)
 }
 
 CpuFacts *
-cpu_facts_load_with(const char *arch, const char *folder)
+cpu_facts_load_with(const char *file, const char *folder)
 {
     CpuFacts *all = g_new0(CpuFacts, 1);
-    g_autofree char *path = g_strdup_printf("%s/tests/data/cpu/%s.json", g_getenv("INVAR_TOP_SRCDIR"), arch);
+    g_autofree char *path = g_strdup_printf("%s/tests/data/cpu/%s.json", g_getenv("INVAR_TOP_SRCDIR"), file);
+    g_auto(GStrv) parts = g_strsplit(file, "-", 2);
+    const char *arch = g_intern_string(parts[0]);
     g_autofree char *text = NULL;
     gsize length;
     GError *error = NULL;
@@ -70,6 +100,7 @@ cpu_facts_load_with(const char *arch, const char *folder)
     all->map = inv_cpu_map_load(folder, arch, &error);
     if (!all->map)
         fail("cpu_map", error);
+    all->file = g_strconcat(file, ".json", NULL);
     all->names = inv_feature_names_new();
     all->table = inv_cpu_table_new(arch, inv_json_get_string(all->json, "machine"), all->names);
     if (!inv_cpu_table_set_definitions(all->table, all->map, inv_json_get(all->json, "definitions"), &error))
@@ -103,6 +134,7 @@ cpu_facts_free(CpuFacts *all)
     inv_feature_names_free(all->names);
     inv_cpu_map_free(all->map);
     inv_json_free(all->json);
+    g_free(all->file);
     g_free(all);
 }
 
