@@ -45,6 +45,10 @@ print_event(const Wait *wait, const InvEvent *event)
         inv_json_object_set_string(json, "uuid", event->uuid);
         inv_json_object_set_string(json, "type", event->type);
         inv_json_object_set_string(json, "detail", event->detail);
+        if (event->iteration)
+            inv_json_object_set_int(json, "iteration", event->iteration);
+        if (event->figures)
+            inv_json_object_set_strv(json, "figures", (const char *const *)event->figures);
         text = inv_json_format(json, FALSE);
         inv_json_free(json);
         inv_cli_print("%s\n", text);
@@ -54,7 +58,14 @@ print_event(const Wait *wait, const InvEvent *event)
         inv_cli_print("event '%s' for domain '%s'", event->name, name);
         if (event->type)
             inv_cli_print(": %s %s", event->type, event->detail);
-        inv_cli_print("\n");
+        if (event->iteration)
+            inv_cli_print(": iteration: '%d'", event->iteration);
+        inv_cli_print(event->figures ? ":\n" : "\n");
+        for (guint i = 0; event->figures && event->figures[i]; i++) {
+            g_autofree char *line = inv_text_escape(event->figures[i], INV_TEXT_LINE);
+
+            inv_cli_print("\t%s\n", line);
+        }
     }
     /* Somebody may be reading a pipe: each event when it comes. */
     fflush(stdout);

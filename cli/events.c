@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli/events.h"
 #include "cli/domain_ref.h"
+#include "rpc/typed_params.h"
 
 #include <string.h>
 
@@ -81,6 +82,7 @@ inv_event_clear(InvEvent *event)
 {
     g_free(event->domain);
     g_free(event->uuid);
+    g_strfreev(event->figures);
 }
 
 static gboolean
@@ -100,7 +102,26 @@ decode_lifecycle(XDR *xdr, InvEvent *event)
     return TRUE;
 }
 
-/* All kinds begin alike: the callback's number, the domain. What follows is read of lifecycle events alone. */
+/* The message from its beginning: its list has a filter of its own only there. */
+static gboolean
+decode_figures(XDR *xdr, InvEvent *event)
+{
+    remote_domain_event_callback_job_completed_msg message = { 0 };
+    gboolean decoded = xdr_setpos(xdr, 0) && xdr_remote_domain_event_callback_job_completed_msg(xdr, &message);
+    g_autoptr(GStrvBuilder) lines = g_strv_builder_new();
+
+    for (u_int i = 0; decoded && i < message.params.params_len; i++) {
+        g_autofree char *line = inv_typed_param_format(&message.params.params_val[i]);
+
+        g_strv_builder_add(lines, line);
+    }
+    xdr_free((xdrproc_t)xdr_remote_domain_event_callback_job_completed_msg, (char *)&message);
+    if (decoded)
+        event->figures = g_strv_builder_end(lines);
+    return decoded;
+}
+
+/* All kinds begin alike: the callback's number, the domain. What follows is read of some. */
 static gboolean
 decode(XDR *xdr, guint kind, InvEvent *event)
 {
@@ -114,7 +135,16 @@ decode(XDR *xdr, guint kind, InvEvent *event)
     event->name = kinds[kind].name;
     event->domain = g_strdup(domain.name);
     event->uuid = g_strdup(uuid);
-    return kind != VIR_DOMAIN_EVENT_ID_LIFECYCLE || decode_lifecycle(xdr, event);
+    switch (kind) {
+    case VIR_DOMAIN_EVENT_ID_LIFECYCLE:
+        return decode_lifecycle(xdr, event);
+    case VIR_DOMAIN_EVENT_ID_MIGRATION_ITERATION:
+        return xdr_int(xdr, &event->iteration);
+    case VIR_DOMAIN_EVENT_ID_JOB_COMPLETED:
+        return decode_figures(xdr, event);
+    default:
+        return TRUE;
+    }
 }
 
 gboolean

@@ -16,6 +16,8 @@ typedef struct {
     char *uuid;
     const char *type;   /* of a lifecycle event: "Started"; else NULL */
     const char *detail; /* likewise: "Booted"; "unknown" when it is not known */
+    int iteration;      /* of migration-iteration; else 0 */
+    GStrv figures;      /* of job-completed, "time_elapsed: 1200"; else NULL */
 } InvEvent;
 
 void inv_event_clear(InvEvent *event);

@@ -130,6 +130,53 @@ unknown_details_are_said_to_be(void **state)
     assert_string_equal(event.detail, "unknown");
 }
 
+/* What a job has come to stands under the line, and a message that ends early is none. */
+static void
+completed_jobs_are_decoded_with_their_figures(void **state)
+{
+    remote_typed_param params[] = {
+        { .field = (char *)"time_elapsed", .value = { .type = VIR_TYPED_PARAM_ULLONG, .remote_typed_param_value_u.ul = 1200 } },
+        { .field = (char *)"errmsg", .value = { .type = VIR_TYPED_PARAM_STRING, .remote_typed_param_value_u.s = (char *)"none" } },
+    };
+    remote_domain_event_callback_job_completed_msg message = { .callbackID = 1, .params = { 2, params } };
+    char buffer[256];
+    XDR xdr;
+    gsize length;
+
+    message.dom.name = (char *)"guest";
+    xdrmem_create(&xdr, buffer, sizeof(buffer), XDR_ENCODE);
+    assert_true(xdr_remote_domain_event_callback_job_completed_msg(&xdr, &message));
+    length = xdr_getpos(&xdr);
+    xdr_destroy(&xdr);
+    assert_true(inv_event_decode(REMOTE_PROC_DOMAIN_EVENT_CALLBACK_JOB_COMPLETED, (guint8 *)buffer, length, &event));
+    assert_string_equal(event.name, "job-completed");
+    assert_string_equal(event.figures[0], "time_elapsed: 1200");
+    assert_string_equal(event.figures[1], "errmsg: none");
+    assert_null(event.figures[2]);
+    for (gsize cut = 0; cut < length; cut += 4) {
+        teardown(NULL);
+        assert_false(inv_event_decode(REMOTE_PROC_DOMAIN_EVENT_CALLBACK_JOB_COMPLETED, (guint8 *)buffer, cut, &event));
+    }
+}
+
+static void
+iterations_are_decoded(void **state)
+{
+    remote_domain_event_callback_migration_iteration_msg message = { .callbackID = 1, .iteration = 4 };
+    char buffer[256];
+    XDR xdr;
+    gsize length;
+
+    message.dom.name = (char *)"guest";
+    xdrmem_create(&xdr, buffer, sizeof(buffer), XDR_ENCODE);
+    assert_true(xdr_remote_domain_event_callback_migration_iteration_msg(&xdr, &message));
+    length = xdr_getpos(&xdr);
+    xdr_destroy(&xdr);
+    assert_true(inv_event_decode(REMOTE_PROC_DOMAIN_EVENT_CALLBACK_MIGRATION_ITERATION, (guint8 *)buffer, length, &event));
+    assert_string_equal(event.name, "migration-iteration");
+    assert_int_equal(event.iteration, 4);
+}
+
 static void
 truncated_events_are_refused(void **state)
 {
@@ -201,6 +248,8 @@ main(void)
         cmocka_unit_test_teardown(uuids_are_read_and_written, teardown),
         cmocka_unit_test_teardown(lifecycle_events_are_decoded, teardown),
         cmocka_unit_test_teardown(unknown_details_are_said_to_be, teardown),
+        cmocka_unit_test_teardown(completed_jobs_are_decoded_with_their_figures, teardown),
+        cmocka_unit_test_teardown(iterations_are_decoded, teardown),
         cmocka_unit_test_teardown(truncated_events_are_refused, teardown),
         cmocka_unit_test_teardown(finds_the_title, teardown),
     };
