@@ -6,7 +6,6 @@
 #include "cli/migrate_watch.h"
 #include "cli/text.h"
 #include "util/error.h"
-#include "xml/domain.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -251,7 +250,7 @@ report_done(InvCli *cli, const InvMigrate *migrate)
     /* As virsh: it has worked when nothing is said. */
     if (!cli->json)
         return INV_EXIT_OK;
-    inv_uuid_format((const unsigned char *)migrate->domain.uuid, uuid);
+    inv_domain_uuid_format(migrate->domain.uuid, uuid);
     return inv_cli_done(cli, migrate->domain.name, uuid, "Domain '%s' migrated to '%s'", migrate->domain.name, migrate->dest_uri);
 }
 
