@@ -172,24 +172,17 @@ is_new_iteration_locked(InvVm *vm, guint64 iteration)
 void
 inv_vm_report_job(InvVm *vm, const InvMigrationProgress *progress, guint64 disk_total, guint64 disk_done)
 {
-    gboolean tell;
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+    InvJobFigures *figures = vm->long_job ? &vm->long_job->figures : NULL;
 
-    {
-        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
-        InvJobFigures *figures = vm->long_job ? &vm->long_job->figures : NULL;
-
-        if (!figures)
-            return;
-        g_free(figures->progress.error);
-        figures->progress = *progress;
-        figures->progress.error = g_strdup(progress->error);
-        figures->has_progress = TRUE;
-        figures->disk_total = disk_total;
-        figures->disk_done = disk_done;
-        tell = is_new_iteration_locked(vm, progress->iterations);
-    }
-    if (tell)
-        inv_registry_tell_iteration(vm, (int)progress->iterations);
+    if (!figures)
+        return;
+    g_free(figures->progress.error);
+    figures->progress = *progress;
+    figures->progress.error = g_strdup(progress->error);
+    figures->has_progress = TRUE;
+    figures->disk_total = disk_total;
+    figures->disk_done = disk_done;
 }
 
 void

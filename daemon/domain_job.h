@@ -34,7 +34,7 @@ void inv_vm_end_long_job(InvVm *vm, gboolean succeeded);
  */
 InvVmJob *inv_vm_begin_inner_job(InvVm *vm, const char *what, GError **error);
 
-/* The newest figures, copied. @disk_total and @disk_done: bytes of disks that are copied along. Tells clients of a new iteration (event 20). */
+/* The newest figures, copied. @disk_total and @disk_done: bytes of disks that are copied along. */
 void inv_vm_report_job(InvVm *vm, const InvMigrationProgress *progress, guint64 disk_total, guint64 disk_done);
 
 /* virDomainMigrateFlags of the migration that runs, for who asks whether postcopy may begin. */
@@ -67,7 +67,11 @@ InvMigrationState inv_vm_wait_migration(InvVm *vm, InvMigrationState known, guin
 /* FALSE once the domain's QEMU is gone. */
 gboolean inv_vm_is_alive(InvVm *vm);
 
-/* What QEMU's events say; on the I/O thread. A state wakes who waits for it. */
+/*
+ * What QEMU's events say; on the I/O thread. A state wakes who waits for it. A pass of an outgoing
+ * migration is told to clients at once (event 20): from the thread of a call that lasts, news of its
+ * own client would wait for its reply.
+ */
 void inv_vm_migration_event(InvVm *vm, InvMigrationState state);
 void inv_vm_migration_pass(InvVm *vm, guint64 pass);
 /* Other news of this domain's QEMU: a disk's job, its end. */
