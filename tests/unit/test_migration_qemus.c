@@ -324,17 +324,14 @@ listen_somewhere(gboolean tcp)
 
 /* What a guest writes while its disk is being copied: through QEMU's own device. */
 static void
-write_disk(guint pattern, guint offset_kib)
+write_disk(void)
 {
-    InvJson *arguments = inv_json_new_object();
-    g_autoptr(InvJson) owned = arguments;
+    g_autoptr(InvJson) arguments = inv_json_new_object();
     g_autoptr(InvJson) reply = NULL;
-    g_autofree char *line = g_strdup_printf("qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend \"write -P %u %uk 64k\"", pattern,
-                                            offset_kib);
 
-    inv_json_object_set_string(arguments, "command-line", line);
+    inv_json_object_set_string(arguments, "command-line",
+                               "qemu-io -d /machine/peripheral/virtio-disk0/virtio-backend \"write -P 77 1M 64k\"");
     must(inv_qmp_call(source.qmp, "human-monitor-command", arguments, DEADLINE_MS, &reply, &error));
-    assert_string_equal(inv_json_string(reply), "");
 }
 
 static void
@@ -353,17 +350,22 @@ assert_images_are_the_same(void)
     assert_int_equal(memcmp(from, to, CAPACITY), 0);
 }
 
+/* Over TCP the first port that is offered is taken. */
 static void
-start_copy(void)
+start_copy(gboolean tcp)
 {
-    g_autofree char *socket_path = path_of("copy.sock");
+    g_autofree char *socket_path = tcp ? NULL : path_of("copy.sock");
+    inv_autofd int fd = -1;
+    guint first = tcp ? hold_port(&fd) : 0;
+    guint port = 0;
     gint64 end = g_get_monotonic_time() + DEADLINE_MS * G_TIME_SPAN_MILLISECOND;
     gboolean ready = FALSE;
     guint64 total = 0;
     guint64 done = 0;
 
-    must(inv_migration_copy_serve(destination.qmp, disks[1], NULL, 0, 0, socket_path, NULL, DEADLINE_MS, &error));
-    must(inv_migration_copy_start(source.qmp, disks[0], NULL, 0, socket_path, FALSE, 0, DEADLINE_MS, &error));
+    must(inv_migration_copy_serve(destination.qmp, disks[1], "127.0.0.1", first, first + 50, socket_path, &port, DEADLINE_MS, &error));
+    assert_true(tcp ? port > first && port <= first + 50 : port == 0);
+    must(inv_migration_copy_start(source.qmp, disks[0], "127.0.0.1", port, socket_path, FALSE, 0, DEADLINE_MS, &error));
     while (!ready) {
         guint64 seen = inv_qmp_events(source.qmp);
 
@@ -373,7 +375,7 @@ start_copy(void)
     }
     assert_true(total >= CAPACITY);
     assert_int_equal(done, total);
-    write_disk(77, 1024);
+    write_disk();
 }
 
 static void
@@ -401,7 +403,7 @@ guest_moves_and_waits_for_cont(void **state)
     must(inv_migration_configure(destination.qmp, &row->settings, TRUE, DEADLINE_MS, &error));
     address = listen_somewhere(row->tcp);
     if (row->copy)
-        start_copy();
+        start_copy(row->tcp);
     must(inv_migration_start(source.qmp, address, FALSE, DEADLINE_MS, &error));
     if (row->settings.postcopy) {
         wait_state(source.qmp, INV_MIGRATION_ACTIVE);
@@ -439,7 +441,7 @@ cancelled_before_the_last_step(void **state)
     must(inv_migration_configure(source.qmp, &row->settings, FALSE, DEADLINE_MS, &error));
     must(inv_migration_configure(destination.qmp, &row->settings, TRUE, DEADLINE_MS, &error));
     address = listen_somewhere(FALSE);
-    start_copy();
+    start_copy(row->tcp);
     must(inv_migration_start(source.qmp, address, FALSE, DEADLINE_MS, &error));
     wait_state(source.qmp, INV_MIGRATION_PRE_SWITCHOVER);
     must(inv_migration_cancel(source.qmp, DEADLINE_MS, &error));
@@ -455,7 +457,7 @@ cancelled_before_the_last_step(void **state)
     must(inv_migration_configure(destination.qmp, &row->settings, TRUE, DEADLINE_MS, &error));
     g_free(address);
     address = listen_somewhere(FALSE);
-    start_copy();
+    start_copy(row->tcp);
     must(inv_migration_start(source.qmp, address, FALSE, DEADLINE_MS, &error));
     wait_state(source.qmp, INV_MIGRATION_PRE_SWITCHOVER);
     must(inv_migration_copy_finish(source.qmp, disks[0], FALSE, DEADLINE_MS, &error));
@@ -497,6 +499,62 @@ nobody_answers(void **state)
     assert_no_copy_is_left();
 }
 
+/* The other end of the mirrors goes: that is no success, and leaves the guest alone. */
+static void
+destination_dies_in_the_copy(void **state)
+{
+    const MoveCase *row = *state;
+    gint64 end = g_get_monotonic_time() + DEADLINE_MS * G_TIME_SPAN_MILLISECOND;
+    gboolean ok = TRUE;
+
+    if (!start_both(row->from, row->to))
+        skip();
+    start_copy(row->tcp);
+    stop_side(&destination);
+    write_disk();
+    while (ok && g_get_monotonic_time() < end) {
+        guint64 seen = inv_qmp_events(source.qmp);
+
+        ok = inv_migration_copy_query(source.qmp, disks[0], NULL, NULL, NULL, DEADLINE_MS, &error);
+        if (ok)
+            inv_qmp_wait_event(source.qmp, seen, 1000);
+    }
+    assert_false(ok);
+    assert_non_null(strstr(error->message, "the copy of disk 'vda' failed: "));
+    g_clear_error(&error);
+    assert_false(inv_migration_copy_finish(source.qmp, disks[0], FALSE, DEADLINE_MS, &error));
+    assert_non_null(strstr(error->message, "the copy of disk 'vda' failed: "));
+    g_clear_error(&error);
+    must(inv_migration_copy_finish(source.qmp, disks[0], TRUE, DEADLINE_MS, &error));
+    assert_no_copy_is_left();
+    assert_status(source.qmp, "running");
+}
+
+/* Half a copy never passes for a whole one. */
+static void
+slow_copy_is_not_finished(void **state)
+{
+    const MoveCase *row = *state;
+    g_autofree char *socket_path = NULL;
+    gboolean ready = TRUE;
+    guint64 total = 0;
+    guint64 done = 0;
+
+    if (!start_both(row->from, row->to))
+        skip();
+    socket_path = path_of("copy.sock");
+    must(inv_migration_copy_serve(destination.qmp, disks[1], NULL, 0, 0, socket_path, NULL, DEADLINE_MS, &error));
+    must(inv_migration_copy_start(source.qmp, disks[0], NULL, 0, socket_path, FALSE, 65536, DEADLINE_MS, &error));
+    must(inv_migration_copy_query(source.qmp, disks[0], &ready, &total, &done, DEADLINE_MS, &error));
+    assert_false(ready);
+    assert_true(done < total || total == 0);
+    assert_false(inv_migration_copy_finish(source.qmp, disks[0], FALSE, DEADLINE_MS, &error));
+    assert_non_null(strstr(error->message, "have not caught up"));
+    assert_no_copy_is_left();
+    must(inv_migration_copy_stop_serving(destination.qmp, DEADLINE_MS, &error));
+    must(inv_migration_copy_stop_serving(destination.qmp, DEADLINE_MS, &error));
+}
+
 #define PLAIN { .pause_before_switchover = TRUE }
 
 static const MoveCase move_cases[] = {
@@ -515,22 +573,29 @@ static const MoveCase move_cases[] = {
     { .name = "multifd from the second QEMU", .from = 1, .settings = { .pause_before_switchover = TRUE, .multifd_channels = 2 } },
 };
 
-static const MoveCase cancel_case = { .name = "cancelled before the last step", .settings = PLAIN };
-static const MoveCase cancel_second_case = { .name = "cancelled before the last step, second QEMU", .from = 1, .to = 1, .settings = PLAIN };
-static const MoveCase nobody_case = { .name = "nobody listens", .settings = PLAIN };
-static const MoveCase nobody_second_case = { .name = "nobody listens to the second QEMU", .from = 1, .to = 1, .settings = PLAIN };
+static const struct {
+    void (*test)(void **state);
+    MoveCase row;
+} failure_cases[] = {
+    { cancelled_before_the_last_step, { .name = "cancelled before the last step", .settings = PLAIN } },
+    { cancelled_before_the_last_step, { .name = "cancelled before the last step, second QEMU", .from = 1, .to = 1, .settings = PLAIN } },
+    { nobody_answers, { .name = "nobody listens", .settings = PLAIN } },
+    { nobody_answers, { .name = "nobody listens to the second QEMU", .from = 1, .to = 1, .settings = PLAIN } },
+    { destination_dies_in_the_copy, { .name = "the destination dies in the copy" } },
+    { destination_dies_in_the_copy, { .name = "the destination dies in the copy, second QEMU", .from = 1, .to = 1, .tcp = TRUE } },
+    { slow_copy_is_not_finished, { .name = "a slow copy is not finished" } },
+    { slow_copy_is_not_finished, { .name = "a slow copy is not finished, second QEMU", .from = 1, .to = 1 } },
+};
 
 int
 main(void)
 {
-    struct CMUnitTest tests[G_N_ELEMENTS(move_cases) + 4];
+    struct CMUnitTest tests[G_N_ELEMENTS(move_cases) + G_N_ELEMENTS(failure_cases)];
     gsize n = 0;
 
     for (gsize i = 0; i < G_N_ELEMENTS(move_cases); i++)
         tests[n++] = (struct CMUnitTest){ move_cases[i].name, guest_moves_and_waits_for_cont, NULL, teardown, (void *)&move_cases[i] };
-    tests[n++] = (struct CMUnitTest){ cancel_case.name, cancelled_before_the_last_step, NULL, teardown, (void *)&cancel_case };
-    tests[n++] = (struct CMUnitTest){ cancel_second_case.name, cancelled_before_the_last_step, NULL, teardown, (void *)&cancel_second_case };
-    tests[n++] = (struct CMUnitTest){ nobody_case.name, nobody_answers, NULL, teardown, (void *)&nobody_case };
-    tests[n++] = (struct CMUnitTest){ nobody_second_case.name, nobody_answers, NULL, teardown, (void *)&nobody_second_case };
+    for (gsize i = 0; i < G_N_ELEMENTS(failure_cases); i++)
+        tests[n++] = (struct CMUnitTest){ failure_cases[i].row.name, failure_cases[i].test, NULL, teardown, (void *)&failure_cases[i].row };
     return cmocka_run_group_tests_name("migration between QEMUs", tests, group_setup, group_teardown);
 }
