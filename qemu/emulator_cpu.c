@@ -60,6 +60,7 @@ typedef struct {
     const char *cpu_argument; /* dry runs only; may be NULL */
     const char *subject;
     const char *key;
+    guint deadline_ms;        /* machine types' tables only */
 } Question;
 
 static InvProbeProcess *
@@ -421,12 +422,18 @@ get_machine_facts(gpointer user_data, gint64 end, GError **error)
 
     if (!facts) {
         InvEmulators *emulators = question->emulator->emulators;
-        InvEmulatorChange change = inv_emulators_begin(emulators, question->emulator->path, question->subject);
+        const char *path = question->emulator->path;
+        g_autofree char *state = inv_with_libraries(question->key);
+        InvEmulatorChange change;
         g_autoptr(GError) failure = NULL;
 
+        if (inv_failure_recall(emulators, path, question->subject, state, question->deadline_ms, error))
+            return NULL;
+        change = inv_emulators_begin(emulators, path, question->subject);
         facts = ask_for_facts(question, end, &failure);
         inv_emulators_end(emulators, &change, failure);
         if (!facts) {
+            inv_failure_keep(emulators, path, question->subject, state, question->deadline_ms, failure);
             g_propagate_error(error, g_steal_pointer(&failure));
             return NULL;
         }
@@ -454,7 +461,8 @@ gboolean
 inv_emulator_probed_cpu_facts(InvEmulator *emulator, InvVirtType accelerator, const char *machine, InvExpansions expansions,
                               guint deadline_ms, InvCpuFacts *facts, GError **error)
 {
-    Question question = { .emulator = emulator, .accelerator = accelerator, .machine = machine, .expansions = expansions };
+    Question question = { .emulator = emulator, .accelerator = accelerator, .machine = machine, .expansions = expansions,
+                          .deadline_ms = deadline_ms };
     g_autofree char *key = inv_emulator_key(emulator, accelerator);
     g_autofree char *cpu = inv_host_cpu_fingerprint();
     /* The facts have this host's own processor beside QEMU's answers, which under TCG do not depend on it. */

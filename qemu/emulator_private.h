@@ -67,13 +67,17 @@ void inv_machine_facts_free(InvMachineFacts *facts);
 InvEmulator *inv_emulator_probe(InvEmulators *emulators, const char *path, const char *state, gint64 end, GError **error);
 
 /*
- * A failure of the binary at @path that the cache has for @state (inv_emulators_fingerprint() with
- * libraries), told in @error. A missed deadline is one only to who brings no more than @patience_ms.
- * failures.c
+ * A failure of the binary at @path to answer the question @subject that the cache has for @state,
+ * told in @error. A missed deadline is one only to the background (probe_budget.h) and to who brings
+ * no more than @deadline_ms of time. failures.c
  */
-gboolean inv_failure_recall(InvEmulators *emulators, const char *path, const char *state, guint patience_ms, GError **error);
+gboolean inv_failure_recall(InvEmulators *emulators, const char *path, const char *subject, const char *state, guint deadline_ms,
+                            GError **error);
 /* Keeps it there, unless it is of a kind that passes by itself. */
-void inv_failure_keep(InvEmulators *emulators, const char *path, const char *state, guint patience_ms, const GError *failure);
+void inv_failure_keep(InvEmulators *emulators, const char *path, const char *subject, const char *state, guint deadline_ms,
+                      const GError *failure);
+/* A state for which failures hold: @state and the system's libraries, of which one may have been missing. Owned by the caller. */
+char *inv_with_libraries(const char *state);
 
 /* QEMU's word for -accel. */
 const char *inv_accelerator_name(InvVirtType accelerator);

@@ -3,7 +3,6 @@
 #include "qemu/emulator_private.h"
 
 #include "qemu/host_root.h"
-#include "qemu/probe_budget.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/long_wait.h"
@@ -322,8 +321,8 @@ stat_state(const char *path, GError **error)
 }
 
 /* A failure may have come of a library that was not there. */
-static char *
-with_libraries(const char *state)
+char *
+inv_with_libraries(const char *state)
 {
     g_autoptr(GString) text = g_string_new(state);
     g_autofree char *linker_cache = inv_root_path(INV_LINKER_CACHE);
@@ -337,7 +336,7 @@ inv_emulators_fingerprint(const char *path, gboolean libraries, GError **error)
 {
     g_autofree char *state = stat_state(path, error);
 
-    return state && libraries ? with_libraries(state) : g_steal_pointer(&state);
+    return state && libraries ? inv_with_libraries(state) : g_steal_pointer(&state);
 }
 
 typedef struct {
@@ -374,8 +373,6 @@ probe(gpointer user_data, gint64 end, GError **error)
     g_autofree char *state = NULL;
     g_autofree char *key = NULL;
     InvEmulator *emulator;
-    /* The background takes any failure for one: a client's own question may still do better. */
-    guint patience = inv_probe_budget_is_idle() ? 0 : wanted->deadline_ms;
 
     if (!check_is_program(wanted->path, &failure)) {
         inv_emulators_end(wanted->emulators, &(InvEmulatorChange){ .path = wanted->path, .subject = "", .reason = "", .begun = g_get_monotonic_time() },
@@ -383,15 +380,15 @@ probe(gpointer user_data, gint64 end, GError **error)
         g_propagate_error(error, g_steal_pointer(&failure));
         return NULL;
     }
-    key = with_libraries(wanted->state);
+    key = inv_with_libraries(wanted->state);
     if (!is_in_cache(wanted->emulators, wanted->path, wanted->state) &&
-        inv_failure_recall(wanted->emulators, wanted->path, key, patience, error))
+        inv_failure_recall(wanted->emulators, wanted->path, INV_EMULATOR_BASIC, key, wanted->deadline_ms, error))
         return NULL;
     state = whole_state(wanted->path, wanted->state);
     emulator = inv_emulator_probe(wanted->emulators, wanted->path, state, end, &failure);
     if (emulator)
         return emulator;
-    inv_failure_keep(wanted->emulators, wanted->path, key, patience, failure);
+    inv_failure_keep(wanted->emulators, wanted->path, INV_EMULATOR_BASIC, key, wanted->deadline_ms, failure);
     g_propagate_error(error, g_steal_pointer(&failure));
     return NULL;
 }
@@ -399,7 +396,7 @@ probe(gpointer user_data, gint64 end, GError **error)
 static InvEmulator *
 get_in_state(InvEmulators *emulators, const char *path, const char *state, guint deadline_ms, GError **error)
 {
-    g_autofree char *key = with_libraries(state);
+    g_autofree char *key = inv_with_libraries(state);
     Wanted wanted = { .emulators = emulators, .path = path, .state = state, .deadline_ms = deadline_ms };
 
     return inv_answers_ask(emulators->emulators, path, key, deadline_ms, probe, &wanted, error);
@@ -408,7 +405,7 @@ get_in_state(InvEmulators *emulators, const char *path, const char *state, guint
 static InvAnswerState
 peek_in_memory(InvEmulators *emulators, const char *path, const char *state, InvEmulator **emulator, GError **error)
 {
-    g_autofree char *key = with_libraries(state);
+    g_autofree char *key = inv_with_libraries(state);
     gpointer value = NULL;
     InvAnswerState found = inv_answers_peek(emulators->emulators, path, key, &value, error);
 
@@ -420,9 +417,9 @@ peek_in_memory(InvEmulators *emulators, const char *path, const char *state, Inv
 static gboolean
 has_failed(InvEmulators *emulators, const char *path, const char *state, GError **error)
 {
-    g_autofree char *key = with_libraries(state);
+    g_autofree char *key = inv_with_libraries(state);
 
-    return inv_failure_recall(emulators, path, key, 0, error);
+    return inv_failure_recall(emulators, path, INV_EMULATOR_BASIC, key, 0, error);
 }
 
 InvEmulatorState

@@ -340,7 +340,7 @@ is_starved(const InvProbeProcess *process, double *ran, double *taken)
 gboolean
 inv_probe_failure_passes(const GError *error)
 {
-    static const int reasons[] = { ENOMEM, EAGAIN, EMFILE, ENFILE, ENOSPC, EDQUOT, ETXTBSY };
+    static const int reasons[] = { ENOMEM, EAGAIN, EMFILE, ENFILE, ENOSPC, EDQUOT, EBUSY, ETXTBSY };
     static const int signals[] = { SIGKILL, SIGTERM, SIGINT, SIGHUP };
 
     for (gsize i = 0; i < G_N_ELEMENTS(reasons); i++) {

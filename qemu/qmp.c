@@ -3,6 +3,7 @@
 
 #include "util/error.h"
 #include "util/fd.h"
+#include "util/long_wait.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -386,11 +387,12 @@ send_locked(InvQmp *qmp, const InvQmpCommand *commands, guint n, Batch *batch, R
 static gboolean
 wait_locked(InvQmp *qmp, Batch *batch, Request *requests, guint n, guint deadline_ms, GError **error)
 {
-    gint64 end = g_get_monotonic_time() + (gint64)deadline_ms * G_TIME_SPAN_MILLISECOND;
+    gint64 began = g_get_monotonic_time();
+    gint64 end = began + (gint64)deadline_ms * G_TIME_SPAN_MILLISECOND;
     gboolean in_time = TRUE;
 
     while (batch->unanswered && in_time)
-        in_time = g_cond_wait_until(&qmp->changed, &qmp->lock, end);
+        in_time = inv_long_wait_on(&qmp->changed, &qmp->lock, began, end);
     for (guint i = 0; i < n; i++) {
         g_hash_table_remove(qmp->pending, &requests[i].id);
         if (requests[i].reply || requests[i].error || *error)
@@ -472,13 +474,14 @@ inv_qmp_events(InvQmp *qmp)
 gboolean
 inv_qmp_wait_event(InvQmp *qmp, guint64 seen, guint deadline_ms)
 {
-    gint64 end = g_get_monotonic_time() + (gint64)deadline_ms * G_TIME_SPAN_MILLISECOND;
+    gint64 began = g_get_monotonic_time();
+    gint64 end = began + (gint64)deadline_ms * G_TIME_SPAN_MILLISECOND;
     gboolean in_time = TRUE;
     gboolean more;
 
     g_mutex_lock(&qmp->lock);
     while (qmp->events == seen && !qmp->lost && in_time)
-        in_time = g_cond_wait_until(&qmp->changed, &qmp->lock, end);
+        in_time = inv_long_wait_on(&qmp->changed, &qmp->lock, began, end);
     more = qmp->events != seen;
     g_mutex_unlock(&qmp->lock);
     return more;
@@ -487,13 +490,14 @@ inv_qmp_wait_event(InvQmp *qmp, guint64 seen, guint deadline_ms)
 static gboolean
 wait_for_greeting(InvQmp *qmp, guint deadline_ms, GError **error)
 {
-    gint64 end = g_get_monotonic_time() + (gint64)deadline_ms * G_TIME_SPAN_MILLISECOND;
+    gint64 began = g_get_monotonic_time();
+    gint64 end = began + (gint64)deadline_ms * G_TIME_SPAN_MILLISECOND;
     gboolean in_time = TRUE;
     gboolean ok = TRUE;
 
     g_mutex_lock(&qmp->lock);
     while (!qmp->greeting && !qmp->lost && in_time)
-        in_time = g_cond_wait_until(&qmp->changed, &qmp->lock, end);
+        in_time = inv_long_wait_on(&qmp->changed, &qmp->lock, began, end);
     if (!qmp->greeting && qmp->lost)
         ok = inv_error_set(error, VIR_ERR_OPERATION_FAILED, "QEMU did not greet: %s", qmp->lost->message);
     else if (!qmp->greeting)

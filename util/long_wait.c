@@ -45,3 +45,17 @@ inv_long_wait_end(void)
     if (--waiter->depth == 0 && waiter->replaced)
         waiter->owner->end(waiter->owner->user_data);
 }
+
+gboolean
+inv_long_wait_on(GCond *cond, GMutex *lock, gint64 began, gint64 end)
+{
+    gint64 is_long = began + INV_LONG_WAIT_AFTER_MS * G_TIME_SPAN_MILLISECOND;
+    gboolean in_time;
+
+    if (g_get_monotonic_time() < is_long)
+        return g_cond_wait_until(cond, lock, MIN(is_long, end)) || g_get_monotonic_time() < end;
+    inv_long_wait_begin();
+    in_time = g_cond_wait_until(cond, lock, end);
+    inv_long_wait_end();
+    return in_time;
+}

@@ -27,4 +27,12 @@ void inv_long_wait_set_owner(const InvLongWaitOwner *owner);
 gboolean inv_long_wait_begin(void);
 void inv_long_wait_end(void);
 
+/*
+ * g_cond_wait_until() in a loop that looks what came: at first as any other, and from
+ * INV_LONG_WAIT_AFTER_MS after @began on as a long wait, since by then nobody works for it. FALSE: it
+ * is @end. Both monotonic times.
+ */
+#define INV_LONG_WAIT_AFTER_MS 2000
+gboolean inv_long_wait_on(GCond *cond, GMutex *lock, gint64 began, gint64 end);
+
 G_END_DECLS

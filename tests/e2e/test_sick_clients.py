@@ -81,6 +81,35 @@ def test_others_are_served():
         assert rows[good.path]["state"] == "known", rows
 
 
+def test_hung_guests():
+    """while thirty guests hang before they begin, another client's question that needs a worker is answered"""
+    start_timeout = 15
+    with own_daemon(f"[qemu]\nstart_timeout={start_timeout}\n", start=False) as daemon:
+        # It answers what it can do, and sleeps as a guest.
+        emulator = Counted(daemon, before='case "$*" in *guest=hung*) exec sleep 1000 ;; esac')
+        daemon.start()
+        names = [f"hung{number}" for number in range(CLIENTS)]
+        for name in names:
+            daemon.invar("define", daemon.write(name + ".xml", harness.domain_xml(
+                name, harness.relaxed("qemu64"), devices=f"<emulator>{emulator.path}</emulator>")))
+        starts = [subprocess.Popen([harness.find_binary("invar"), "start", name], env=daemon.env, cwd=daemon.folder,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                  for name in names]
+        hung = lambda: sum("guest=hung" in line for line in emulator.starts())
+        try:
+            harness.wait_for(lambda: hung() >= 20, "twenty guests that hang", start_timeout)
+            before = time.monotonic()
+            daemon.invar("define", daemon.write("other.xml", harness.domain_xml("other", harness.relaxed("qemu64"))))
+            assert time.monotonic() - before < start_timeout / 2, time.monotonic() - before
+            for start in starts:
+                assert start.wait(4 * start_timeout) == 1
+        finally:
+            for start in starts:
+                start.kill()
+                start.communicate(timeout=10)
+        assert hung() == CLIENTS
+
+
 def test_end():
     """the daemon's end ends all emulators that are being asked, and what they have started, and answers their clients"""
     with own_daemon(f"probe_timeout={PROBE_TIMEOUT}\n", start=False) as daemon, Hung(daemon) as hung:

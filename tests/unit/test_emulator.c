@@ -138,6 +138,12 @@ missed_deadline_is_tried_again_with_more_time_only(void **state)
     assert_int_equal(emulator_fixture_count(log_path), 2);
 }
 
+static gboolean
+have_real_qemu(void)
+{
+    return access(REAL_QEMU, X_OK) == 0;
+}
+
 /* What a daemon that starts again knows of a sick emulator from the one before. */
 static void
 failures_outlast_the_daemon(void **state)
@@ -185,6 +191,43 @@ failures_outlast_the_daemon(void **state)
         assert_int_equal(emulator_fixture_count(log_path), 2 + rows[i].again);
         inv_emulators_free(second);
     }
+}
+
+/* The same of one machine type's table: a QEMU that tells what it is, and makes no such machine. */
+static void
+a_table_s_failure_outlasts_the_daemon(void **state)
+{
+    g_autofree char *program = NULL;
+    InvEmulators *second;
+    InvCpuFacts facts;
+
+    if (!have_real_qemu())
+        skip();
+    program = emulator_fixture_file(fixture, "program",
+                                    "#!/bin/sh\ncase \"$*\" in *'-machine none'*) exec " REAL_QEMU " \"$@\" ;; esac\n"
+                                    "echo no such machine today >&2\nexit 1\n", 0755);
+    path = emulator_fixture_counted(fixture, "qemu-system-x86_64", program, &log_path);
+    emulator = inv_emulators_get(fixture->emulators, path, NULL, DEADLINE_MS, &error);
+    assert_non_null(emulator);
+    assert_false(inv_emulator_cpu_facts(emulator, INV_VIRT_QEMU, NULL, INV_EXPANSIONS_HOST, DEADLINE_MS, &facts, &error));
+    assert_non_null(strstr(error->message, "no such machine today"));
+    assert_int_equal(emulator_fixture_count(log_path), 2);
+    g_clear_error(&error);
+    g_clear_pointer(&emulator, inv_emulator_unref);
+
+    second = inv_emulators_new(fixture->io, fixture->cache, NULL, fixture->folder);
+    emulator = inv_emulators_get(second, path, NULL, DEADLINE_MS, &error);
+    assert_false(inv_emulator_cpu_facts(emulator, INV_VIRT_QEMU, NULL, INV_EXPANSIONS_HOST, DEADLINE_MS, &facts, &error));
+    assert_non_null(strstr(error->message, "no such machine today"));
+    assert_int_equal(emulator_fixture_count(log_path), 2);
+    g_clear_error(&error);
+    g_clear_pointer(&emulator, inv_emulator_unref);
+    inv_emulators_refresh(second, path);
+    emulator = inv_emulators_get(second, path, NULL, DEADLINE_MS, &error);
+    assert_false(inv_emulator_cpu_facts(emulator, INV_VIRT_QEMU, NULL, INV_EXPANSIONS_HOST, DEADLINE_MS, &facts, &error));
+    assert_int_equal(emulator_fixture_count(log_path), 4);
+    g_clear_pointer(&emulator, inv_emulator_unref);
+    inv_emulators_free(second);
 }
 
 static void
@@ -344,12 +387,6 @@ recorded_sessions_give_facts(void **state)
     assert_int_equal(model->has_usable, row->says_unavailable);
     assert_int_equal(facts.host != NULL, row->has_host);
     assert_int_equal(emulator_fixture_count(log_path), 2);
-}
-
-static gboolean
-have_real_qemu(void)
-{
-    return access(REAL_QEMU, X_OK) == 0;
 }
 
 static void
@@ -537,6 +574,7 @@ main(void)
     ADD(failure_is_remembered_until_the_file_changes);
     ADD(missed_deadline_is_tried_again_with_more_time_only);
     ADD(failures_outlast_the_daemon);
+    ADD(a_table_s_failure_outlasts_the_daemon);
     ADD(a_missed_deadline_outlasts_the_daemon);
     ADD(basic_facts_of_a_fake);
     ADD(askers_at_once_share_one_probe);

@@ -148,6 +148,27 @@ so_many_may_wait(void **state)
     wait_until(&n_ended, 1);
 }
 
+/* The first seconds of a wait may be work. */
+static void
+a_wait_becomes_long(void **state)
+{
+    GMutex mine;
+    GCond never;
+    gint64 began = g_get_monotonic_time();
+
+    g_mutex_init(&mine);
+    g_cond_init(&never);
+    g_mutex_lock(&mine);
+    assert_false(inv_long_wait_on(&never, &mine, began, began + 20 * G_TIME_SPAN_MILLISECOND));
+    assert_false(inv_long_wait_on(&never, &mine, began - 10 * G_TIME_SPAN_SECOND, g_get_monotonic_time() + 20 * G_TIME_SPAN_MILLISECOND));
+    /* It is not over yet: the loop looks again. */
+    began = g_get_monotonic_time() - (INV_LONG_WAIT_AFTER_MS - 20) * G_TIME_SPAN_MILLISECOND;
+    assert_true(inv_long_wait_on(&never, &mine, began, began + 10 * G_TIME_SPAN_SECOND));
+    g_mutex_unlock(&mine);
+    g_cond_clear(&never);
+    g_mutex_clear(&mine);
+}
+
 /* What belongs to no such pool waits as ever. */
 static void
 nobody_s_thread(void **state)
@@ -163,6 +184,7 @@ main(void)
         cmocka_unit_test_setup_teardown(who_waits_takes_no_place, setup, teardown),
         cmocka_unit_test_setup_teardown(who_works_does, setup, teardown),
         cmocka_unit_test_setup_teardown(so_many_may_wait, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_wait_becomes_long, setup, teardown),
         cmocka_unit_test_setup_teardown(nobody_s_thread, setup, teardown),
     };
 
