@@ -51,9 +51,9 @@ get_info(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, 
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 
         reply->state = (unsigned char)vm->state;
-        reply->maxMem = vm->summary.max_memory_kib;
-        reply->memory = vm->summary.memory_kib;
-        reply->nrVirtCpu = (unsigned short)MIN(vm->summary.vcpus, G_MAXUINT16);
+        reply->maxMem = inv_vm_summary_locked(vm)->max_memory_kib;
+        reply->memory = inv_vm_summary_locked(vm)->memory_kib;
+        reply->nrVirtCpu = (unsigned short)MIN(inv_vm_summary_locked(vm)->vcpus, G_MAXUINT16);
         pid = vm->process ? inv_process_pid(vm->process) : 0;
     }
     reply->cpuTime = pid ? cpu_time_of(pid) : 0;
@@ -173,8 +173,8 @@ get_os_type(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_dat
         return TRUE;                                                                                                  \
     }
 
-GETTER(get_max_memory, memory, vm->summary.max_memory_kib)
-GETTER(get_max_vcpus, num, (int)vm->summary.max_vcpus)
+GETTER(get_max_memory, memory, inv_vm_summary_locked(vm)->max_memory_kib)
+GETTER(get_max_vcpus, num, (int)inv_vm_summary_locked(vm)->max_vcpus)
 GETTER(is_active, active, inv_vm_is_active(vm))
 GETTER(is_persistent, persistent, inv_vm_is_persistent(vm))
 GETTER(get_autostart, autostart, vm->autostart)
@@ -206,6 +206,8 @@ get_messages(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_da
     if (!vm)
         return FALSE;
     lock = inv_registry_lock(daemon->registry);
+    /* That its definition cannot be read is one of them. */
+    inv_vm_summary_locked(vm);
     reply->msgs.msgs_val = g_new0(char *, MAX(vm->messages->len, 1));
     for (guint i = 0; i < vm->messages->len; i++)
         reply->msgs.msgs_val[reply->msgs.msgs_len++] = g_strdup(g_ptr_array_index(vm->messages, i));

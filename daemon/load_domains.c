@@ -6,7 +6,7 @@
 
 #include <malloc.h>
 
-/* Parsed in one go by one thread; fewer domains than that need no thread. */
+/* Made in one go by one thread; fewer domains than that need no thread. */
 #define BATCH 64u
 /* Beyond that they only wait for the one that reads. */
 #define MAX_THREADS 8u
@@ -20,13 +20,12 @@ typedef struct {
     guint count;
 } Load;
 
-/* A definition that this version cannot read is kept as it is and listed: it is somebody's data. */
+/* A definition that this version cannot read, which is found later, is kept as it is and listed: it is somebody's data. */
 static void
 load_domain(InvDaemon *daemon, InvStoredDomain *stored)
 {
     unsigned char uuid[VIR_UUID_BUFLEN];
     g_autoptr(InvVm) vm = NULL;
-    g_autoptr(InvDomain) domain = NULL;
     g_autoptr(GError) error = NULL;
     g_autoptr(InvRegistryLock) lock = NULL;
 
@@ -38,14 +37,7 @@ load_domain(InvDaemon *daemon, InvStoredDomain *stored)
     vm->inactive_xml = g_steal_pointer(&stored->xml);
     vm->autostart = stored->autostart;
     vm->revision = stored->revision;
-    domain = inv_domain_parse(vm->inactive_xml, &error);
-    if (domain) {
-        inv_vm_set_summary_locked(vm, domain);
-    } else {
-        g_warning("the definition of domain '%s' cannot be read: %s", stored->name, error->message);
-        inv_vm_add_message_locked(vm, "its definition cannot be read: %s", error->message);
-    }
-    g_clear_error(&error);
+    vm->unread = TRUE;
     if (stored->record && !(vm->record = inv_record_parse(stored->record, &error))) {
         g_warning("the CPU record of domain '%s' cannot be read: %s", stored->name, error->message);
         inv_vm_add_message_locked(vm, "its CPU record cannot be read: %s", error->message);
@@ -97,7 +89,7 @@ inv_load_domains(InvDaemon *daemon, GError **error)
     if (load.pool)
         g_thread_pool_free(load.pool, FALSE, TRUE);
 #ifdef __GLIBC__
-    /* What parsing left behind is none of what lists and answers need. */
+    /* What reading left behind is none of what lists and answers need. */
     if (load.count > MANY)
         malloc_trim(0);
 #endif

@@ -6,8 +6,9 @@
 G_BEGIN_DECLS
 
 /*
- * Puts every domain of the store into the registry: read by this thread, parsed by one for each
- * processor. A definition that cannot be read is kept and listed all the same. FALSE: the store failed.
+ * Puts every domain of the store into the registry: read by this thread, made, with its CPU record,
+ * by one for each processor. Their definitions are parsed when somebody wants to know what is in them.
+ * FALSE: the store failed.
  */
 gboolean inv_load_domains(InvDaemon *daemon, GError **error);
 

@@ -9,6 +9,8 @@
 
 /* How soon a change of the host is told of to who asked nothing. Whoever asks gets the truth at once. */
 #define LOOK_INTERVAL_S 2
+/* Whoever waits for the daemon to start asks first. */
+#define FIRST_LOOK_MS 100
 /* The emulators of domains are gathered from all definitions, once in so many looks. */
 #define LOOKS_PER_LIST 15u
 
@@ -275,21 +277,26 @@ look(InvProber *prober)
         want_platforms(prober);
 }
 
+/* FALSE: the daemon ends. */
+static gboolean
+wait_until(InvProber *prober, gint64 time)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&prober->lock);
+
+    while (!prober->ending && g_cond_wait_until(&prober->changed, &prober->lock, time))
+        continue;
+    return !prober->ending;
+}
+
 static gpointer
 watch(gpointer data)
 {
     InvProber *prober = data;
-    gboolean ending = FALSE;
+    gint64 next = g_get_monotonic_time() + FIRST_LOOK_MS * G_TIME_SPAN_MILLISECOND;
 
-    while (!ending) {
-        gint64 next = g_get_monotonic_time() + LOOK_INTERVAL_S * G_TIME_SPAN_SECOND;
-
+    while (wait_until(prober, next)) {
+        next = g_get_monotonic_time() + LOOK_INTERVAL_S * G_TIME_SPAN_SECOND;
         look(prober);
-        g_mutex_lock(&prober->lock);
-        while (!prober->ending && g_cond_wait_until(&prober->changed, &prober->lock, next))
-            continue;
-        ending = prober->ending;
-        g_mutex_unlock(&prober->lock);
     }
     return NULL;
 }

@@ -287,8 +287,26 @@ compare_names(gconstpointer a, gconstpointer b)
     return strcmp((*(InvVm *const *)a)->name, (*(InvVm *const *)b)->name);
 }
 
+static gboolean
+is_any(const InvVm *vm)
+{
+    return TRUE;
+}
+
+static gboolean
+is_to_be_started(const InvVm *vm)
+{
+    return vm->autostart && !inv_vm_is_active(vm);
+}
+
+static gboolean
+is_unread(const InvVm *vm)
+{
+    return vm->unread;
+}
+
 static GPtrArray *
-list_domains(InvRegistry *registry, gboolean autostart)
+list_domains(InvRegistry *registry, gboolean (*wanted)(const InvVm *vm))
 {
     g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
     GPtrArray *list = g_ptr_array_new_with_free_func((GDestroyNotify)inv_vm_unref);
@@ -299,7 +317,7 @@ list_domains(InvRegistry *registry, gboolean autostart)
     while (g_hash_table_iter_next(&iter, NULL, &value)) {
         InvVm *vm = value;
 
-        if (!autostart || (vm->autostart && !inv_vm_is_active(vm)))
+        if (wanted(vm))
             g_ptr_array_add(list, inv_vm_ref(vm));
     }
     /* Sorted while the lock is held: a rename changes what is compared. */
@@ -310,13 +328,13 @@ list_domains(InvRegistry *registry, gboolean autostart)
 GPtrArray *
 inv_registry_list(InvRegistry *registry)
 {
-    return list_domains(registry, FALSE);
+    return list_domains(registry, is_any);
 }
 
 GPtrArray *
 inv_registry_list_autostart(InvRegistry *registry)
 {
-    return list_domains(registry, TRUE);
+    return list_domains(registry, is_to_be_started);
 }
 
 /* Between the parts of a platform: no character of XML. */
@@ -350,6 +368,66 @@ inv_vm_platform_free(InvVmPlatform *platform)
     g_free(platform);
 }
 
+void
+inv_vm_set_summary_locked(InvVm *vm, const InvDomain *domain)
+{
+    vm->unread = FALSE;
+    clear_summary(vm);
+    vm->summary = (InvVmSummary){
+        .virt_type = domain->virt_type,
+        .max_memory_kib = domain->max_memory_kib,
+        .memory_kib = domain->current_memory_kib ? domain->current_memory_kib : domain->max_memory_kib,
+        .max_vcpus = domain->max_vcpus,
+        .vcpus = domain->vcpus ? domain->vcpus : domain->max_vcpus,
+        .title = g_strdup(domain->title),
+        .platform = platform_text(domain),
+    };
+}
+
+/* @domain is NULL with an @error when it cannot be read; what it needs for a list is then not known. */
+static void
+take_definition_locked(InvVm *vm, const InvDomain *domain, const GError *error)
+{
+    vm->unread = FALSE;
+    if (domain) {
+        inv_vm_set_summary_locked(vm, domain);
+        return;
+    }
+    g_warning("the definition of domain '%s' cannot be read: %s", vm->name, error->message);
+    inv_vm_add_message_locked(vm, "its definition cannot be read: %s", error->message);
+}
+
+const InvVmSummary *
+inv_vm_summary_locked(InvVm *vm)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(InvDomain) domain = NULL;
+
+    if (vm->unread && vm->inactive_xml) {
+        domain = inv_domain_parse(vm->inactive_xml, &error);
+        take_definition_locked(vm, domain, error);
+    }
+    return &vm->summary;
+}
+
+/* Whoever has many to read holds the lock for none of them. */
+static void
+read_unread(InvRegistry *registry)
+{
+    g_autoptr(GPtrArray) unread = list_domains(registry, is_unread);
+
+    for (guint i = 0; i < unread->len; i++) {
+        InvVm *vm = g_ptr_array_index(unread, i);
+        g_autoptr(GError) error = NULL;
+        g_autoptr(InvDomain) domain = inv_vm_parse_inactive(vm, &error);
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
+
+        /* Else it was defined anew, or undefined, meanwhile. */
+        if (vm->unread && vm->inactive_xml)
+            take_definition_locked(vm, domain, error);
+    }
+}
+
 GPtrArray *
 inv_registry_list_platforms(InvRegistry *registry)
 {
@@ -358,6 +436,7 @@ inv_registry_list_platforms(InvRegistry *registry)
     GHashTableIter iter;
     gpointer value;
 
+    read_unread(registry);
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
 
@@ -382,21 +461,6 @@ inv_registry_list_platforms(InvRegistry *registry)
         g_ptr_array_add(platforms, platform);
     }
     return platforms;
-}
-
-void
-inv_vm_set_summary_locked(InvVm *vm, const InvDomain *domain)
-{
-    clear_summary(vm);
-    vm->summary = (InvVmSummary){
-        .virt_type = domain->virt_type,
-        .max_memory_kib = domain->max_memory_kib,
-        .memory_kib = domain->current_memory_kib ? domain->current_memory_kib : domain->max_memory_kib,
-        .max_vcpus = domain->max_vcpus,
-        .vcpus = domain->vcpus ? domain->vcpus : domain->max_vcpus,
-        .title = g_strdup(domain->title),
-        .platform = platform_text(domain),
-    };
 }
 
 void

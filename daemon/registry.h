@@ -51,7 +51,8 @@ typedef struct {
     /* Guarded by the registry's lock. */
     char *name;
     char *inactive_xml;   /* the persistent definition; NULL for a transient domain */
-    InvVmSummary summary; /* of the live definition while it runs, else of the persistent one */
+    InvVmSummary summary; /* of the live definition while it runs, else of the persistent one; through inv_vm_summary_locked() */
+    gboolean unread;      /* nobody looked into `inactive_xml` since the daemon started */
     gint64 revision;
     InvCpuRecord *record; /* of the persistent definition, or of a transient guest; or NULL */
     gboolean autostart;
@@ -124,7 +125,7 @@ InvVm *inv_registry_get_id(InvRegistry *registry, int id, GError **error);
 InvVm *inv_registry_get_qmp(InvRegistry *registry, const InvQmp *qmp);
 InvVm *inv_registry_get_process(InvRegistry *registry, const InvProcess *process);
 
-/* Of InvVmPlatform: those of all domains, each once, in no order. */
+/* Of InvVmPlatform: those of all domains, each once, in no order. Reads every definition that nobody did. */
 GPtrArray *inv_registry_list_platforms(InvRegistry *registry);
 
 /* All domains, of InvVm with a reference each, by name. */
@@ -144,6 +145,8 @@ inv_vm_is_persistent(const InvVm *vm)
     return vm->inactive_xml != NULL;
 }
 
+/* Parses the definition where nobody did yet: a daemon with 100,000 of them is not to do that before its first answer. */
+const InvVmSummary *inv_vm_summary_locked(InvVm *vm);
 /* Takes what lists need from a definition. */
 void inv_vm_set_summary_locked(InvVm *vm, const InvDomain *domain);
 void inv_vm_add_message_locked(InvVm *vm, const char *format, ...) G_GNUC_PRINTF(2, 3);

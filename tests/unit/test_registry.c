@@ -178,6 +178,38 @@ lists_are_sorted_by_name(void **state)
     assert_string_equal(((InvVm *)g_ptr_array_index(list, 2))->name, "c");
 }
 
+/* Definitions are parsed when somebody asks what is in them, each once. */
+static void
+definitions_are_read_late(void **state)
+{
+    static const char good[] = "<domain type='qemu'><name>late</name><memory unit='MiB'>64</memory><vcpu>3</vcpu>"
+                               "<os><type arch='x86_64' machine='q35'>hvm</type></os></domain>";
+    InvVm *vm = add(1, "late"), *bad = add(2, "bad"), *gone = add(3, "gone"), *other = add(4, "other");
+    g_autoptr(GPtrArray) platforms = NULL;
+
+    vm->inactive_xml = g_strdup(good);
+    bad->inactive_xml = g_strdup("<domain");
+    other->inactive_xml = g_strdup(good);
+    vm->unread = bad->unread = gone->unread = other->unread = TRUE;
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
+
+        assert_int_equal(inv_vm_summary_locked(vm)->vcpus, 3);
+        assert_int_equal(inv_vm_summary_locked(vm)->memory_kib, 64 * 1024);
+        assert_false(vm->unread);
+        assert_int_equal(inv_vm_summary_locked(gone)->vcpus, 0);
+    }
+    assert_true(other->unread);
+    platforms = inv_registry_list_platforms(registry);
+    assert_int_equal(platforms->len, 1);
+    assert_false(other->unread);
+    assert_int_equal(other->summary.vcpus, 3);
+    assert_int_equal(bad->messages->len, 1);
+    assert_non_null(strstr(g_ptr_array_index(bad->messages, 0), "cannot be read"));
+    inv_vm_summary_locked(bad);
+    assert_int_equal(bad->messages->len, 1);
+}
+
 static void
 autostart_lists_who_is_to_be_started(void **state)
 {
@@ -202,6 +234,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(definitions_are_read_late, setup, teardown),
         cmocka_unit_test_setup_teardown(autostart_lists_who_is_to_be_started, setup, teardown),
         cmocka_unit_test_setup_teardown(names_and_uuids_are_unique, setup, teardown),
         cmocka_unit_test_setup_teardown(a_rename_moves_the_name, setup, teardown),
