@@ -19,18 +19,6 @@
 
 #define WORD_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-"
 
-#if !__has_include("qemu/migration_copy.h")
-void
-inv_copied_disk_free(InvCopiedDisk *disk)
-{
-    if (!disk)
-        return;
-    g_free(disk->target);
-    g_free(disk->alias);
-    g_free(disk);
-}
-#endif
-
 static void
 disk_free(gpointer data)
 {
@@ -335,7 +323,7 @@ read_disk(InvMigrationCookie *cookie, xmlNodePtr node, GError **error)
     guint64 capacity;
 
     if (!check_shape(node, attributes, NULL, error) || !(target = inv_node_required(node, "target", error)) ||
-        !read_decimal(node, "capacity", G_MAXINT64, &capacity, error))
+        !read_decimal(node, "capacity", INV_COPY_MAX_CAPACITY, &capacity, error))
         return FALSE;
     if (!is_word(target))
         return inv_node_fail(node, "target", VIR_ERR_XML_ERROR, error, "no name of a disk");

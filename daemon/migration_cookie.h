@@ -2,20 +2,9 @@
 #pragma once
 
 #include "cpu_driver/record.h"
+#include "qemu/migration_copy.h"
 
 #include <glib.h>
-
-#if __has_include("qemu/migration_copy.h")
-#include "qemu/migration_copy.h"
-#else
-typedef struct {
-    char *target; /* "vda" */
-    char *alias;
-    guint number;
-    guint64 capacity; /* bytes */
-} InvCopiedDisk;
-void inv_copied_disk_free(InvCopiedDisk *disk);
-#endif
 
 G_BEGIN_DECLS
 

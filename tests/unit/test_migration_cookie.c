@@ -59,7 +59,7 @@ new_cookie(void)
     full->contact = g_strdup("qemu+tcp://there.example:16509/system");
     disk->target = g_strdup("vda");
     disk->alias = g_strdup("virtio-disk0");
-    disk->capacity = G_MAXINT64;
+    disk->capacity = INV_COPY_MAX_CAPACITY;
     full->disks = g_ptr_array_new_with_free_func((GDestroyNotify)inv_copied_disk_free);
     g_ptr_array_add(full->disks, disk);
     full->nbd_host = g_strdup("2001:db8::1");
@@ -109,7 +109,7 @@ there_and_back(void **state)
     assert_string_equal(other->contact, cookie->contact);
     assert_int_equal(other->disks->len, 1);
     assert_string_equal(((InvCopiedDisk *)g_ptr_array_index(other->disks, 0))->target, "vda");
-    assert_true(((InvCopiedDisk *)g_ptr_array_index(other->disks, 0))->capacity == G_MAXINT64);
+    assert_true(((InvCopiedDisk *)g_ptr_array_index(other->disks, 0))->capacity == INV_COPY_MAX_CAPACITY);
     /* What a disk is called in one QEMU is nothing to the other. */
     assert_null(((InvCopiedDisk *)g_ptr_array_index(other->disks, 0))->alias);
     assert_string_equal(other->nbd_host, "2001:db8::1");
@@ -225,7 +225,7 @@ static const RefusedCase refused_cases[] = {
     { "a disk named as an option", COOKIE("<disks><disk target='vda,file=/etc/shadow' capacity='1'/></disks>"), "no name of a disk", 0 },
     { "a disk twice", COOKIE("<disks><disk target='vda' capacity='1'/><disk target='vda' capacity='1'/></disks>"), "there twice", 0 },
     { "a disk of more than 64 bits", COOKIE("<disks><disk target='vda' capacity='18446744073709551616'/></disks>"), "not a decimal number", 0 },
-    { "a disk of more than 63 bits", COOKIE("<disks><disk target='vda' capacity='9223372036854775808'/></disks>"), "not a decimal number", 0 },
+    { "a disk that nobody has", COOKIE("<disks><disk target='vda' capacity='70368744177665'/></disks>"), "not a decimal number", 0 },
     { "a disk of less than nothing", COOKIE("<disks><disk target='vda' capacity='-1'/></disks>"), "not a decimal number", 0 },
     { "a port out of range", COOKIE("<nbd host='h' port='65536'/>"), "out of range", 0 },
     { "a port and a path", COOKIE("<nbd port='1' path='/x'/>"), "either a port or a path", 0 },
