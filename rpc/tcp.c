@@ -202,6 +202,7 @@ void
 inv_rpc_tcp_prepare(int fd, guint interval_s, guint count)
 {
     const int on = 1, idle = (int)CLAMP(interval_s, 1, 32767), probes = (int)CLAMP(count, 1, 127);
+    const guint patience_ms = (guint)idle * (guint)(probes + 1) * 1000;
 
     /* None of these decides whether the connection works. */
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -209,4 +210,6 @@ inv_rpc_tcp_prepare(int fd, guint interval_s, guint count)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &idle, sizeof(idle));
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof(probes));
+    /* The probes are for silence: what is on its way, and nobody confirms, would be sent again for a quarter of an hour. */
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience_ms, sizeof(patience_ms));
 }

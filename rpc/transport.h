@@ -41,7 +41,8 @@ int inv_rpc_tcp_listen(const char *text, GError **error);
 
 /*
  * For a connected TCP socket: small messages are not held back, and the kernel looks whether the
- * other host is there: after @interval_s seconds of silence, and then @count times.
+ * other host is there: after @interval_s seconds of silence, and then @count times. It gives up one
+ * that takes nothing for as long, too.
  */
 void inv_rpc_tcp_prepare(int fd, guint interval_s, guint count);
 

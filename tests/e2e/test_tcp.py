@@ -48,11 +48,11 @@ def free_port(family=socket.AF_INET):
 
 
 @contextlib.contextmanager
-def listening(more=""):
+def listening(more="", address="127.0.0.1"):
     """A daemon that listens on a port of its own, and its URI; others may take the port first."""
     for attempt in range(5):
         port = free_port()
-        daemon = harness.Daemon(config=f"[daemon]\nlisten_tcp=127.0.0.1:{port}{more}\n", start=False)
+        daemon = harness.Daemon(config=f"[daemon]\nlisten_tcp={address}:{port}{more}\n", start=False)
         with daemon:
             try:
                 daemon.start()
@@ -60,7 +60,7 @@ def listening(more=""):
                 if attempt < 4 and "Address already in use" in daemon.log_tail():
                     continue
                 raise
-            yield daemon, f"qemu+tcp://127.0.0.1:{port}/session"
+            yield daemon, f"qemu+tcp://{address}:{port}/session"
             return
 
 
@@ -107,6 +107,57 @@ def test_tcp_ipv6():
         for each in (uri, f"qemu+tcp://[::1]:{port}/session"):
             assert daemon.run("virsh", "-c", each, "hostname").stdout == daemon.virsh("hostname").stdout
             assert invar(daemon.env, each, "hostname").stdout == daemon.invar("hostname").stdout
+
+
+@contextlib.contextmanager
+def other_host():
+    """(its address for us, our address for it, words in front of a command that make it run there, the link to cut)"""
+    name = f"invar-{os.getpid()}"
+    link = f"inv{os.getpid()}"
+    net = f"198.18.{os.getpid() % 250}"
+    ours, its = net + ".1", net + ".2"
+
+    def ip(*words, check=True):
+        return subprocess.run(["ip", *words], check=check, capture_output=True, text=True)
+    if os.getuid() != 0 or not shutil.which("ip") or ip("netns", "add", name, check=False).returncode != 0:
+        raise harness.Skip("network namespaces cannot be made here")
+    try:
+        ip("link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", name)
+        ip("address", "add", ours + "/30", "dev", link)
+        ip("link", "set", link, "up")
+        ip("-n", name, "address", "add", its + "/30", "dev", "eth0")
+        ip("-n", name, "link", "set", "eth0", "up")
+        yield its, ours, ["ip", "netns", "exec", name], link
+    finally:
+        ip("link", "delete", link, check=False)
+        ip("netns", "delete", name, check=False)
+
+
+def test_tcp_cut():
+    """a client whose host is cut off is noticed, both when nothing is said and when an event is on its way"""
+    with other_host() as (_, ours, there, link):
+        config = "\nlog_level=debug\nkeepalive_interval=1\nkeepalive_count=1"
+        with listening(config, ours) as (daemon, uri):
+            def gone():
+                return daemon.log_tail(100000).count("is gone")
+
+            def watcher(*words):
+                return subprocess.Popen([*there, harness.find_binary("invar"), "-c", uri, *words], env=daemon.env,
+                                        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            with watcher("event", "--all", "--loop") as listener, watcher() as shell:
+                try:
+                    # The shell connects with its first command, and then says nothing.
+                    shell.stdin.write(b"uri\n")
+                    shell.stdin.flush()
+                    harness.wait_for(lambda: daemon.log_tail(100000).count(" port ") >= 2, "two clients over TCP")
+                    before = gone()
+                    subprocess.run(["ip", "link", "set", link, "down"], check=True)
+                    daemon.virsh("define", daemon.write("guest.xml", harness.domain_xml("guest")))
+                    # virsh itself has come and gone.
+                    harness.wait_for(lambda: gone() >= before + 3, "the end of both", 20)
+                finally:
+                    listener.kill()
+                    shell.kill()
 
 
 def test_tcp_is_off(daemon):
