@@ -20,6 +20,10 @@
 #define PING_INTERVAL_S 5
 #define PINGS_MAX 5
 #define PING_INTERVAL_MAX_S 86400
+/* A daemon that never stops sending is no reason to wait much longer than was asked for. */
+#define DRAIN_US G_USEC_PER_SEC
+/* libvirt's VIR_DRV_FEATURE_PROGRAM_KEEPALIVE, which no public header has. */
+#define FEATURE_KEEPALIVE 10
 
 INV_RPC_AUTOCLEAN(remote_error)
 INV_RPC_AUTOCLEAN(remote_auth_list_ret)
@@ -146,6 +150,8 @@ inv_rpc_connection_receive_some(InvRpcConnection *connection, GError **error)
     ssize_t got = recv(connection->way.fd, space, room, MSG_DONTWAIT);
 
     if (got > 0) {
+        connection->heard = g_get_monotonic_time();
+        connection->asked = 0;
         if (inv_rpc_reader_add(&connection->reader, (gsize)got, error))
             return TRUE;
         connection->broken = TRUE;
@@ -158,32 +164,47 @@ inv_rpc_connection_receive_some(InvRpcConnection *connection, GError **error)
     return inv_rpc_connection_lost(connection, error, g_strerror(errno));
 }
 
+/* Whether to wait no longer; what is there already, as @ready says, is taken first. */
+static gboolean
+is_over(gint64 deadline, gboolean ready)
+{
+    return deadline != INV_RPC_FOREVER && g_get_monotonic_time() >= deadline + (ready ? DRAIN_US : 0);
+}
+
+gboolean
+inv_rpc_connection_look(InvRpcConnection *connection, GError **error)
+{
+    const gint64 interval = (gint64)connection->ping_ms * 1000;
+    gint64 now = g_get_monotonic_time();
+
+    if (connection->asked && now - connection->asked >= interval * connection->pings_max)
+        return inv_rpc_connection_lost(connection, error, "the daemon gives no sign of life");
+    if (now - MAX(connection->heard, connection->pinged) < interval)
+        return TRUE;
+    connection->pinged = now;
+    if (!connection->asked)
+        connection->asked = now;
+    return inv_rpc_connection_send_keepalive(connection, INV_RPC_KEEPALIVE_PING, error);
+}
+
 GBytes *
 inv_rpc_connection_receive(InvRpcConnection *connection, gint64 deadline, GError **error)
 {
-    guint pings = 0;
-
     for (;;) {
-        int ready = wait_ready(connection, POLLIN, inv_rpc_remaining_ms(deadline, connection->ping_ms), error);
+        gint64 look = MAX(connection->heard, connection->pinged) + (gint64)connection->ping_ms * 1000;
+        int ready = wait_ready(connection, POLLIN, inv_rpc_remaining_ms(deadline, inv_rpc_remaining_ms(look, connection->ping_ms)), error);
 
         if (ready < 0)
             return NULL;
         if (ready) {
-            pings = 0;
             if (!inv_rpc_connection_receive_some(connection, error))
                 return NULL;
             if (inv_rpc_reader_is_complete(&connection->reader))
                 return inv_rpc_reader_take(&connection->reader);
-        }
-        if (deadline != INV_RPC_FOREVER && g_get_monotonic_time() >= deadline)
-            return NULL;
-        if (ready)
-            continue;
-        if (pings++ == connection->pings_max) {
-            inv_rpc_connection_lost(connection, error, "the daemon gives no sign of life");
+        } else if (!inv_rpc_connection_look(connection, error)) {
             return NULL;
         }
-        if (!inv_rpc_connection_send_keepalive(connection, INV_RPC_KEEPALIVE_PING, error))
+        if (is_over(deadline, ready))
             return NULL;
     }
 }
@@ -334,6 +355,9 @@ send_call(InvRpcConnection *connection, const InvRpcProgram *program, guint32 nu
         inv_error_set(error, VIR_ERR_NO_SUPPORT, "procedure %u is not supported by program %s", number, program->name);
         return NULL;
     }
+    /* What was not said while nobody asked says nothing. */
+    connection->heard = g_get_monotonic_time();
+    connection->asked = 0;
     call->serial = connection->serial++;
     message = inv_rpc_message_new(call, 0, procedure->args, args, error);
     return message && inv_rpc_connection_send(connection, message, deadline, error) ? procedure : NULL;
@@ -412,6 +436,8 @@ inv_rpc_connection_wait(InvRpcConnection *connection, guint timeout_ms, GError *
             return TRUE;
         if (!handle_other(connection, frame, error))
             return FALSE;
+        if (is_over(deadline, TRUE))
+            return TRUE;
     }
 }
 
@@ -459,6 +485,17 @@ inv_rpc_connection_set_keepalive(InvRpcConnection *connection, guint interval_s,
 {
     connection->ping_ms = (int)CLAMP(interval_s, 1, PING_INTERVAL_MAX_S) * 1000;
     connection->pings_max = count;
+}
+
+gboolean
+inv_rpc_connection_request_pings(InvRpcConnection *connection, guint deadline_ms, GError **error)
+{
+    remote_connect_supports_feature_args args = { .feature = FEATURE_KEEPALIVE };
+    remote_connect_supports_feature_ret ret = { 0 };
+
+    if (!inv_rpc_connection_call(connection, &inv_rpc_remote_program, REMOTE_PROC_CONNECT_SUPPORTS_FEATURE, &args, &ret, deadline_ms, error))
+        return FALSE;
+    return ret.supported || inv_error_set(error, VIR_ERR_NO_SUPPORT, "keepalive is not supported by the daemon at '%s'", connection->name);
 }
 
 void

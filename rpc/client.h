@@ -27,13 +27,19 @@ void inv_rpc_connection_close(InvRpcConnection *connection);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvRpcConnection, inv_rpc_connection_close)
 
 /*
- * Whoever waits, however long, sends a ping after each @interval_s seconds of silence (at least 1); the
- * connection is lost when @count pings, and one interval more, bring no sign of life, or when the daemon
- * takes nothing for as long. 5 and 5 unless this is called. The daemon is not asked for pings of its own
- * (feature 10), as nobody reads, and could answer them, between two calls: over TCP the kernel looks for
- * it whether this end is there.
+ * While somebody waits (inv_rpc_connection_wait() again and again with a short time is as good as one long
+ * call) the daemon is sent a ping after each @interval_s seconds of silence (at least 1); the connection is
+ * lost when @count pings, and one interval more, bring no sign of life, or when the daemon takes nothing
+ * for as long. 5 and 5 unless this is called.
  */
 void inv_rpc_connection_set_keepalive(InvRpcConnection *connection, guint interval_s, guint count);
+
+/*
+ * Asks the daemon for pings of its own (feature 10), so that it closes the connection when this end is gone
+ * without a word: over ssh nobody else would tell it. From then on the owner is to call or to wait (0 ms are
+ * enough) more often than every 5 seconds, or is taken for gone. VIR_ERR_NO_SUPPORT: the daemon has none.
+ */
+gboolean inv_rpc_connection_request_pings(InvRpcConnection *connection, guint deadline_ms, GError **error);
 
 void inv_rpc_connection_set_event_handler(InvRpcConnection *connection, InvRpcEvent handler, gpointer user_data);
 

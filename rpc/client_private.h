@@ -17,6 +17,10 @@ struct InvRpcConnection {
     guint32 serial;
     int ping_ms;
     guint pings_max;
+    /* Monotonic times. */
+    gint64 heard;  /* when the daemon last sent something, or somebody began to wait for an answer */
+    gint64 pinged; /* when it was last asked for a sign of life */
+    gint64 asked;  /* the first of the pings that it has not answered; 0: none */
     InvRpcReader reader;
     InvRpcEvent event;
     gpointer event_data;
@@ -41,6 +45,8 @@ gboolean inv_rpc_connection_lost(InvRpcConnection *connection, GError **error, c
 gboolean inv_rpc_connection_send(InvRpcConnection *connection, GBytes *message, gint64 deadline, GError **error);
 /* Takes some bytes if there are any. FALSE: the connection is lost. */
 gboolean inv_rpc_connection_receive_some(InvRpcConnection *connection, GError **error);
+/* Nothing has come. Asks the daemon for a sign of life when it is time. FALSE: it has given none for too long. */
+gboolean inv_rpc_connection_look(InvRpcConnection *connection, GError **error);
 /* Handles the frame that is complete, which may be none that anybody waits for. FALSE: the connection is lost. */
 gboolean inv_rpc_connection_handle_frame(InvRpcConnection *connection, GError **error);
 /* Sends a keepalive message. */

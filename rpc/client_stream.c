@@ -25,7 +25,6 @@ typedef struct {
     gboolean at_end;     /* nothing more is to be read: the daemon was told, or is being told */
     gsize start, end;    /* of what of the buffer is to be sent */
     gint64 stalled;      /* when a daemon that still takes nothing is given up */
-    guint pings;         /* without a sign of life, while nothing is to be sent */
     guint8 buffer[HEAD + PACKET_MAX];
 } Pump;
 
@@ -82,7 +81,6 @@ listen_to_daemon(Pump *pump, GError **error)
     InvRpcConnection *connection = pump->connection;
     gboolean handled;
 
-    pump->pings = 0;
     if (!inv_rpc_connection_receive_some(connection, error))
         return FALSE;
     if (!inv_rpc_reader_is_complete(&connection->reader))
@@ -97,16 +95,11 @@ listen_to_daemon(Pump *pump, GError **error)
 static gboolean
 look_for_daemon(Pump *pump, GError **error)
 {
-    InvRpcConnection *connection = pump->connection;
-
-    if (pump->start < pump->end) {
-        /* It does not read: it could not answer a ping either. */
-        return g_get_monotonic_time() < pump->stalled ||
-               inv_rpc_connection_lost(connection, error, "the daemon takes nothing any more");
-    }
-    if (pump->pings++ == connection->pings_max)
-        return inv_rpc_connection_lost(connection, error, "the daemon gives no sign of life");
-    return inv_rpc_connection_send_keepalive(connection, INV_RPC_KEEPALIVE_PING, error);
+    if (pump->start == pump->end)
+        return inv_rpc_connection_look(pump->connection, error);
+    /* It does not read: it could not answer a ping either. */
+    return g_get_monotonic_time() < pump->stalled ||
+           inv_rpc_connection_lost(pump->connection, error, "the daemon takes nothing any more");
 }
 
 /*
@@ -196,6 +189,8 @@ inv_rpc_connection_send_fd(InvRpcConnection *connection, const InvRpcProgram *pr
     pump->fd = fd;
     pump->cancel_fd = cancel_fd;
     pump->stalled = inv_rpc_connection_patience(connection);
+    connection->heard = g_get_monotonic_time();
+    connection->asked = 0;
     while (going && !connection->broken && !connection->stream_over)
         going = step(pump, error);
     if (!going && !connection->broken)

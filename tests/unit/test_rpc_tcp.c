@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <glib-unix.h>
 #include <glib/gstdio.h>
 #include <libvirt/virterror.h>
@@ -61,6 +62,14 @@ handle_hostname(InvRpcClient *client, gpointer args, gpointer ret, gpointer user
     return TRUE;
 }
 
+static gboolean
+handle_keepalive(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **failure)
+{
+    inv_rpc_client_start_keepalive(client);
+    ((remote_connect_supports_feature_ret *)ret)->supported = 1;
+    return TRUE;
+}
+
 /* Gives a file descriptor, whoever asks. */
 static gboolean
 handle_fd(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **failure)
@@ -88,6 +97,7 @@ static const InvRpcMethod methods[] = {
     { REMOTE_PROC_AUTH_LIST, handle_auth_list, INV_RPC_INLINE | INV_RPC_BEFORE_OPEN | INV_RPC_READ },
     { REMOTE_PROC_CONNECT_OPEN, handle_open, INV_RPC_INLINE | INV_RPC_BEFORE_OPEN | INV_RPC_READ },
     { REMOTE_PROC_CONNECT_GET_HOSTNAME, handle_hostname, INV_RPC_READ },
+    { REMOTE_PROC_CONNECT_SUPPORTS_FEATURE, handle_keepalive, INV_RPC_INLINE | INV_RPC_READ },
     { REMOTE_PROC_DOMAIN_SUSPEND, handle_fd, 0 },
     { REMOTE_PROC_DOMAIN_CREATE, handle_gated, 0 },
 };
@@ -291,26 +301,49 @@ the_end_is_seen_in_calls(void **state)
     wait_for(&n_closed, 1);
 }
 
-/* --- a peer that answers the first two calls and then nothing --- */
+/* Longer than a client that does not answer pings is kept here. */
+#define KEPT_S 3
+
+static void
+pings_on_request(void **state)
+{
+    guint port = serve("127.0.0.1", &(InvRpcServerOptions){ .keepalive_interval = 1, .keepalive_count = 1 });
+    g_autoptr(InvRpcConnection) connection = dial("127.0.0.1", port);
+    gint64 start = g_get_monotonic_time();
+
+    assert_non_null(connection);
+    assert_true(inv_rpc_connection_request_pings(connection, DEADLINE_MS, &error));
+    while (g_get_monotonic_time() - start < KEPT_S * G_USEC_PER_SEC)
+        assert_true(inv_rpc_connection_wait(connection, 100, &error));
+    assert_int_equal(n_closed, 0);
+    /* Nobody answers any more. */
+    wait_for(&n_closed, 1);
+    assert_false(inv_rpc_connection_wait(connection, 0, &error));
+    assert_non_null(strstr(error->message, "is lost"));
+}
+
+/* --- a peer that answers the first calls and then nothing --- */
 
 typedef struct {
     int listener;
     int hang_up; /* at its end the peer ends */
+    guint answers;
 } Silent;
 
 static gpointer
 fall_silent(gpointer data)
 {
-    static const char answers[2][36] = {
+    static const char answers[3][36] = {
         "\0\0\0\x20\x20\0\x80\x86\0\0\0\1\0\0\0\x42\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0",
         "\0\0\0\x1c\x20\0\x80\x86\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\1\0\0\0\0",
+        "\0\0\0\x1c\x20\0\x80\x86\0\0\0\1\0\0\0\x22\0\0\0\1\0\0\0\2\0\0\0\0", /* DOMAIN_SUSPEND */
     };
-    static const gsize lengths[] = { 32, 28 };
+    static const gsize lengths[] = { 32, 28, 28 };
     const Silent *silent = data;
     inv_autofd int fd = accept(silent->listener, NULL, NULL);
     char bytes[4096];
 
-    for (guint i = 0; i < 2 && recv(fd, bytes, sizeof(bytes), 0) > 0; i++)
+    for (guint i = 0; i < silent->answers && recv(fd, bytes, sizeof(bytes), 0) > 0; i++)
         send(fd, answers[i], lengths[i], MSG_NOSIGNAL);
     while (read(silent->hang_up, bytes, 1) > 0)
         ;
@@ -318,7 +351,7 @@ fall_silent(gpointer data)
 }
 
 static void
-with_silent_peer(void (*check)(InvRpcConnection *connection))
+with_silent_peer(guint answers, void (*check)(InvRpcConnection *connection))
 {
     int pipe_ends[2];
     guint port;
@@ -334,7 +367,7 @@ with_silent_peer(void (*check)(InvRpcConnection *connection))
     /* What the kernel takes on behalf of a peer that does not read must be less than a message. */
     assert_int_equal(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &(int){ 4096 }, sizeof(int)), 0);
     assert_true(listener >= 0 && g_unix_set_fd_nonblocking(listener, FALSE, NULL));
-    silent = (Silent){ .listener = listener, .hang_up = hang_up };
+    silent = (Silent){ .listener = listener, .hang_up = hang_up, .answers = answers };
     thread = g_thread_new("peer", fall_silent, &silent);
     connection = dial("127.0.0.1", port);
     assert_non_null(connection);
@@ -372,6 +405,17 @@ call_with_deadline(InvRpcConnection *connection)
     expect_lost("gives no sign of life", start, 10);
 }
 
+/* In many short waits, as somebody does who has other things to do between them. */
+static void
+wait_in_slices(InvRpcConnection *connection)
+{
+    gint64 start = g_get_monotonic_time();
+
+    while (inv_rpc_connection_wait(connection, 50, &error))
+        assert_true(g_get_monotonic_time() - start < 10 * G_USEC_PER_SEC);
+    expect_lost("gives no sign of life", start, 10);
+}
+
 /* More than the kernel keeps for a peer that does not read. */
 static void
 call_with_much(InvRpcConnection *connection)
@@ -390,7 +434,49 @@ a_silent_peer(void **state)
     void (*check)(InvRpcConnection *) = NULL;
 
     memcpy(&check, state, sizeof(check));
-    with_silent_peer(check);
+    with_silent_peer(2, check);
+}
+
+/* The third call opens a stream, as far as the client can tell. */
+static void
+pump_to_silence(InvRpcConnection *connection, int fd, const char *reason)
+{
+    remote_nonnull_domain domain = { .name = (char *)"guest" };
+    gint64 start = g_get_monotonic_time();
+    guint32 serial;
+
+    assert_true(inv_rpc_connection_open_stream(connection, &inv_rpc_remote_program, REMOTE_PROC_DOMAIN_SUSPEND, &domain, NULL, DEADLINE_MS,
+                                               &serial, &error));
+    assert_false(inv_rpc_connection_send_fd(connection, &inv_rpc_remote_program, REMOTE_PROC_DOMAIN_SUSPEND, serial, fd, -1, &error));
+    expect_lost(reason, start, 10);
+}
+
+static void
+pump_nothing(InvRpcConnection *connection)
+{
+    int ends[2];
+
+    assert_true(g_unix_open_pipe(ends, FD_CLOEXEC, NULL));
+    pump_to_silence(connection, ends[0], "gives no sign of life");
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void
+pump_without_end(InvRpcConnection *connection)
+{
+    inv_autofd int fd = g_open("/dev/zero", O_RDONLY | O_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    pump_to_silence(connection, fd, "takes nothing any more");
+}
+
+static void
+pumps_to_a_silent_peer(void **state)
+{
+    with_silent_peer(3, pump_nothing);
+    g_clear_error(&error);
+    with_silent_peer(3, pump_without_end);
 }
 
 #define SILENT(function) { #function, a_silent_peer, setup, teardown, (void *)(function) }
@@ -406,9 +492,12 @@ main(void)
         cmocka_unit_test_setup_teardown(a_host_that_is_not, setup, teardown),
         cmocka_unit_test_setup_teardown(descriptors_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(the_end_is_seen_in_calls, setup, teardown),
+        cmocka_unit_test_setup_teardown(pings_on_request, setup, teardown),
         SILENT(call_forever),
         SILENT(call_with_deadline),
         SILENT(call_with_much),
+        SILENT(wait_in_slices),
+        cmocka_unit_test_setup_teardown(pumps_to_a_silent_peer, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("rpc_tcp", tests, NULL, NULL);
