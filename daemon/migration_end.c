@@ -5,6 +5,7 @@
 #include "daemon/domain_job.h"
 #include "daemon/domain_stop.h"
 #include "daemon/migration_peer.h"
+#include "daemon/migration_postcopy.h"
 #include "daemon/migrations.h"
 #include "util/error.h"
 #include "util/fault.h"
@@ -104,10 +105,41 @@ end_here(InvDaemon *daemon, InvVm *vm, const InvMigrationOut *out, GError **erro
     return TRUE;
 }
 
+static void
+put_back(InvVm *vm, InvMigrationOut *out, InvOutPhase phase)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+    out->phase = phase;
+    out->busy = FALSE;
+}
+
+/* In postcopy neither answer ends anything before the last page has gone. */
+static gboolean
+wait_for_pages(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, gboolean cancelled, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    if (!inv_vm_is_alive(vm) || (!cancelled && inv_migration_postcopy_wait(vm, &cause)))
+        return TRUE;
+    if (cancelled)
+        inv_error_set(&cause, VIR_ERR_OPERATION_FAILED, "its migration was not finished at the destination, where the guest runs");
+    if (inv_vm_is_alive(vm)) {
+        inv_migration_postcopy_failed(daemon, vm, FALSE, cause->message);
+        put_back(vm, out, INV_OUT_INTERRUPTED);
+    }
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return FALSE;
+}
+
 gboolean
 inv_migration_out_end(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, gboolean cancelled, GError **error)
 {
-    gboolean ok = cancelled ? inv_migration_out_resume(daemon, vm, out, error) : end_here(daemon, vm, out, error);
+    gboolean ok;
+
+    if (out->postcopy && !wait_for_pages(daemon, vm, out, cancelled, error))
+        return FALSE;
+    ok = cancelled ? inv_migration_out_resume(daemon, vm, out, error) : end_here(daemon, vm, out, error);
 
     inv_migration_out_forget(daemon, vm, out);
     inv_migration_out_leave(daemon, vm, !cancelled);
@@ -156,15 +188,6 @@ inv_migration_out_is_undecided(InvVm *vm)
     return vm->migration_out && vm->migration_out->phase == INV_OUT_UNDECIDED;
 }
 
-static void
-put_back(InvVm *vm, InvMigrationOut *out, InvOutPhase phase)
-{
-    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
-
-    out->phase = phase;
-    out->busy = FALSE;
-}
-
 gboolean
 inv_migration_out_resolve(InvDaemon *daemon, InvVm *vm, GError **error)
 {
@@ -177,6 +200,8 @@ inv_migration_out_resolve(InvDaemon *daemon, InvVm *vm, GError **error)
         put_back(vm, out, out->phase);
         return TRUE;
     }
+    /* Of a daemon before this one, too. */
+    out->postcopy = out->postcopy || inv_migration_postcopy_is_open(vm);
     if (!inv_migration_peer_ask(out->peer, out->token, vm->uuid_text, &outcome, error)) {
         put_back(vm, out, INV_OUT_UNDECIDED);
         return FALSE;

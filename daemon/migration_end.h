@@ -11,6 +11,7 @@ typedef enum {
     INV_OUT_BEGUN,     /* held, nothing is sent */
     INV_OUT_SENT,      /* all is sent: whoever drives it finishes at the destination and confirms here */
     INV_OUT_UNDECIDED, /* and nobody drives it any more: the destination must be asked */
+    INV_OUT_INTERRUPTED, /* in postcopy, and the channel is broken: it can be taken up again */
 } InvOutPhase;
 
 struct InvMigrationOut {
@@ -21,6 +22,7 @@ struct InvMigrationOut {
     InvOutPhase phase;      /* guarded by the registry's lock, as is the next */
     gboolean busy;          /* somebody performs or ends it */
     gboolean client_gone;   /* whoever asked for it is gone: to be given up; guarded as well */
+    gboolean postcopy;      /* the guest runs there, or is about to, and its memory follows */
     gboolean protected;     /* held since Begin, until Confirm */
     gboolean was_running;   /* the guest goes on if the migration fails */
 };

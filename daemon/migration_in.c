@@ -7,6 +7,7 @@
 #include "daemon/domain_stop.h"
 #include "daemon/guest_start.h"
 #include "daemon/migration_listen.h"
+#include "daemon/migration_postcopy.h"
 #include "daemon/migrations.h"
 #include "daemon/record_jobs.h"
 #include "qemu/guest_cpu.h"
@@ -26,6 +27,7 @@ struct InvMigrationIn {
     InvStart start;               /* emptied of what entered the registry */
     InvDiskCopy *copy;            /* disks that come along, or NULL */
     guint64 client;
+    gboolean interrupted;         /* the guest runs, its memory does not follow any more; guarded as the next */
     gboolean busy;                /* somebody ends or finishes it; guarded by the registry's lock */
 };
 
@@ -283,6 +285,56 @@ prepare_offline(InvDaemon *daemon, InvMigrationPrepare *prepare, InvMigrationCoo
     return TRUE;
 }
 
+/* The migration of @vm for whoever finishes or ends it now; nobody else gets it until then. NULL: there is none. */
+static InvMigrationIn *
+take(InvVm *vm)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+    if (!vm->migration_in || vm->migration_in->busy)
+        return NULL;
+    vm->migration_in->busy = TRUE;
+    return vm->migration_in;
+}
+
+static void
+give_back(InvVm *vm, InvMigrationIn *in)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+    in->busy = FALSE;
+}
+
+/* The channel of an interrupted migration is made anew: the guest runs here already. */
+static gboolean
+prepare_resume(InvDaemon *daemon, InvMigrationPrepare *prepare, const InvMigrationCookie *source, const InvDomain *domain,
+               GError **error)
+{
+    g_autoptr(InvVm) vm = inv_registry_get_uuid(daemon->registry, domain->uuid, error);
+    InvMigrationIn *in = NULL;
+    gboolean ok;
+
+    if (!vm)
+        return FALSE;
+    in = take(vm);
+    if (!in || !in->interrupted || strcmp(in->source->token, source->token) != 0) {
+        if (in)
+            give_back(vm, in);
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID,
+                             "the migration of domain '%s' to this host is not interrupted: there is nothing to take up again",
+                             domain->name);
+    }
+    ok = inv_migration_listen_again(daemon, &in->start, prepare, error);
+    if (ok) {
+        in->client = prepare->client;
+        answer(daemon, in, prepare);
+        inv_migrations_unwatch(daemon->migrations, vm);
+        inv_migrations_watch(daemon->migrations, vm, prepare->client);
+    }
+    give_back(vm, in);
+    return ok;
+}
+
 gboolean
 inv_migration_in_prepare(InvDaemon *daemon, InvMigrationPrepare *prepare, GError **error)
 {
@@ -298,22 +350,12 @@ inv_migration_in_prepare(InvDaemon *daemon, InvMigrationPrepare *prepare, GError
     domain = read_definition(daemon, prepare->options, source, error);
     if (!domain)
         return FALSE;
+    if (prepare->options->flags & VIR_MIGRATE_POSTCOPY_RESUME)
+        return prepare_resume(daemon, prepare, source, domain, error);
     /* Both are the migration's from here on. */
     if (prepare->options->flags & VIR_MIGRATE_OFFLINE)
         return prepare_offline(daemon, prepare, g_steal_pointer(&source), g_steal_pointer(&domain), error);
     return prepare_live(daemon, prepare, g_steal_pointer(&source), g_steal_pointer(&domain), error);
-}
-
-/* The migration of @vm for whoever finishes or ends it now; nobody else gets it until then. NULL: there is none. */
-static InvMigrationIn *
-take(InvVm *vm)
-{
-    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
-
-    if (!vm->migration_in || vm->migration_in->busy)
-        return NULL;
-    vm->migration_in->busy = TRUE;
-    return vm->migration_in;
 }
 
 /* The last thing: the domain is a plain one, or gone. */
@@ -409,12 +451,12 @@ wait_received(InvDaemon *daemon, InvVm *vm, const InvMigrationIn *in, GError **e
         if (inv_migration_query(qmp, &progress, inv_daemon_start_deadline(daemon), NULL))
             now = progress.state;
         inv_migration_progress_clear(&progress);
-        if (now == INV_MIGRATION_COMPLETED)
+        /* In postcopy all but memory is here, which follows the running guest. */
+        if (now == INV_MIGRATION_COMPLETED || now == INV_MIGRATION_POSTCOPY)
             return TRUE;
         if (now == INV_MIGRATION_FAILED)
             break;
-        /* In postcopy the rest follows page by page, for as long as that takes. */
-        if (now != INV_MIGRATION_POSTCOPY && g_get_monotonic_time() > deadline)
+        if (g_get_monotonic_time() > deadline)
             return inv_error_set(error, VIR_ERR_OPERATION_TIMEOUT,
                                  "the state of domain '%s' did not arrive whole within %u s: the connection from its source is "
                                  "stuck or broken",
@@ -508,6 +550,8 @@ run(InvDaemon *daemon, InvVm *vm, gboolean paused, GError **error)
         vm->quiet = FALSE;
         vm->state = paused ? VIR_DOMAIN_PAUSED : VIR_DOMAIN_RUNNING;
         vm->reason = paused ? (int)VIR_DOMAIN_PAUSED_USER : (int)VIR_DOMAIN_RUNNING_MIGRATED;
+        if (!paused && vm->migration_state == INV_MIGRATION_POSTCOPY)
+            vm->reason = VIR_DOMAIN_RUNNING_POSTCOPY;
     }
     if (!paused)
         inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_MIGRATED);
@@ -589,9 +633,39 @@ finish_live(InvDaemon *daemon, InvVm *vm, InvMigrationIn *in, GError **error)
     return TRUE;
 }
 
+/* Of a postcopy: until all of the guest is here. It runs meanwhile, and goes on running when that fails. */
+static gboolean
+wait_for_pages(InvDaemon *daemon, InvVm *vm, InvMigrationIn *in, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    if (!(in->flags & VIR_MIGRATE_POSTCOPY))
+        return TRUE;
+    if (inv_migration_postcopy_wait(vm, &cause)) {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        if (vm->state == VIR_DOMAIN_RUNNING)
+            vm->reason = VIR_DOMAIN_RUNNING_MIGRATED;
+        return TRUE;
+    }
+    if (inv_vm_is_alive(vm)) {
+        inv_migration_postcopy_failed(daemon, vm, TRUE, cause->message);
+        {
+            g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+            in->interrupted = TRUE;
+            in->busy = FALSE;
+        }
+    } else {
+        leave(daemon, vm, FALSE);
+    }
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return FALSE;
+}
+
 /* What is left once the guest runs: no failure of it may touch the guest. */
 static void
-settle(InvDaemon *daemon, InvVm *vm, InvMigrationIn *in)
+settle(InvDaemon *daemon, InvVm *vm, const InvMigrationIn *in)
 {
     g_autoptr(GError) error = NULL;
 
@@ -599,7 +673,6 @@ settle(InvDaemon *daemon, InvVm *vm, InvMigrationIn *in)
         keep_definition(daemon, vm, in->source->persistent_xml, in->source->persistent_record);
     if (!note(daemon, vm, in, INV_PHASE_FINISHED, FALSE, &error))
         g_warning("%s: %s", vm->uuid_text, error->message);
-    leave(daemon, vm, TRUE);
 }
 
 static gboolean
@@ -641,16 +714,29 @@ inv_migration_in_finish(InvDaemon *daemon, const InvMigrationOptions *options, c
 
     if (!vm)
         return NULL;
+    if (cancelled && in->interrupted) {
+        /* The guest runs here: nothing of it is given up because taking it up again has failed. */
+        give_back(vm, in);
+        inv_error_set(error, VIR_ERR_OPERATION_FAILED, "the migration of domain '%s' is still interrupted", in->source->name);
+        return NULL;
+    }
     if (cancelled) {
         call_off(daemon, vm, in);
         inv_error_set(error, VIR_ERR_OPERATION_FAILED, "migration successfully aborted");
         return NULL;
     }
     mine = inv_migrations_new_cookie(daemon->migrations, vm, in->source->token);
-    ok = in->flags & VIR_MIGRATE_OFFLINE ? finish_offline(daemon, vm, in, error) : finish_live(daemon, vm, in, error);
-    if (!ok)
+    if (in->interrupted) {
+        in->interrupted = FALSE;
+        ok = TRUE;
+    } else {
+        ok = in->flags & VIR_MIGRATE_OFFLINE ? finish_offline(daemon, vm, in, error) : finish_live(daemon, vm, in, error);
+        if (ok)
+            settle(daemon, vm, in);
+    }
+    if (!ok || !wait_for_pages(daemon, vm, in, error))
         return NULL;
-    settle(daemon, vm, in);
+    leave(daemon, vm, TRUE);
     *cookie_out = inv_migration_cookie_format(mine);
     inv_fault_point("migrate-in-finished");
     return g_steal_pointer(&vm);
@@ -674,11 +760,8 @@ inv_migration_in_outcome(InvDaemon *daemon, const char *token, const char *uuid,
     in = vm ? take(vm) : NULL;
     if (in && strcmp(in->source->token, token) == 0)
         call_off(daemon, vm, in);
-    else if (in) {
-        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
-
-        in->busy = FALSE;
-    }
+    else if (in)
+        give_back(vm, in);
     return TRUE;
 }
 
@@ -689,10 +772,9 @@ inv_migration_in_client_gone(InvDaemon *daemon, InvVm *vm, guint64 client)
 
     if (!in)
         return;
-    if (in->client != client) {
-        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
-
-        in->busy = FALSE;
+    /* One that is interrupted belongs to nobody: the guest runs. */
+    if (in->client != client || in->interrupted) {
+        give_back(vm, in);
         return;
     }
     g_message("the migration of domain '%s' to this host is called off: its client is gone", in->source->name);

@@ -14,4 +14,7 @@ G_BEGIN_DECLS
  */
 gboolean inv_migration_listen_for_state(InvDaemon *daemon, const InvStart *start, InvMigrationPrepare *prepare, GError **error);
 
+/* The same for a QEMU that waits to be sent the rest of a postcopy whose channel broke. */
+gboolean inv_migration_listen_again(InvDaemon *daemon, const InvStart *start, InvMigrationPrepare *prepare, GError **error);
+
 G_END_DECLS

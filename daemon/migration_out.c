@@ -154,6 +154,26 @@ hold(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, GError **error)
     return TRUE;
 }
 
+/* One attempt at a time; an interrupted one is taken up again, and nothing else is. */
+static gboolean
+check_free_locked(const InvVm *vm, const InvMigrationOptions *options, GError **error)
+{
+    gboolean interrupted = vm->migration_out && vm->migration_out->phase == INV_OUT_INTERRUPTED && !vm->migration_out->busy;
+    gboolean resume = (options->flags & VIR_MIGRATE_POSTCOPY_RESUME) != 0;
+
+    if (resume && !interrupted)
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID,
+                             "the migration of domain '%s' is not interrupted: there is nothing to take up again", vm->name);
+    if (interrupted && !resume)
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID,
+                             "domain '%s' is on its way to another host, and interrupted: take it up again with --postcopy "
+                             "--postcopy-resume",
+                             vm->name);
+    if (vm->migration_out && !interrupted)
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is already being migrated", vm->name);
+    return TRUE;
+}
+
 gboolean
 inv_migration_out_begin(InvDaemon *daemon, InvVm *vm, const InvMigrationOptions *options, guint64 client, GBytes **cookie,
                         char **xml, GError **error)
@@ -167,8 +187,13 @@ inv_migration_out_begin(InvDaemon *daemon, InvVm *vm, const InvMigrationOptions 
 
         if (!check_domain_locked(vm, options, error))
             return FALSE;
-        if (vm->migration_out)
-            return inv_error_set(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is already being migrated", vm->name);
+        if (!check_free_locked(vm, options, error))
+            return FALSE;
+        /* An interrupted one is the same attempt still. */
+        if (vm->migration_out) {
+            g_free(token);
+            token = g_strdup(vm->migration_out->token);
+        }
     }
     text = destination_xml(daemon, vm, options, error);
     if (!text)
@@ -183,7 +208,8 @@ inv_migration_out_begin(InvDaemon *daemon, InvVm *vm, const InvMigrationOptions 
         mine->record = inv_cpu_record_copy(record);
         mine->running = !(options->flags & VIR_MIGRATE_OFFLINE) && vm->state == VIR_DOMAIN_RUNNING;
     }
-    if ((options->flags & VIR_MIGRATE_CHANGE_PROTECTION) && !(options->flags & VIR_MIGRATE_OFFLINE)) {
+    if ((options->flags & VIR_MIGRATE_CHANGE_PROTECTION) &&
+        !(options->flags & (VIR_MIGRATE_OFFLINE | VIR_MIGRATE_POSTCOPY_RESUME))) {
         InvMigrationOut *out = new_out(options, token, client);
 
         out->protected = TRUE;
@@ -207,17 +233,19 @@ take_for_perform(InvDaemon *daemon, InvVm *vm, const InvMigrationPerform *perfor
 
         if (!check_domain_locked(vm, perform->options, error))
             return NULL;
-        if (vm->migration_out && vm->migration_out->phase == INV_OUT_BEGUN && !vm->migration_out->busy &&
-            strcmp(vm->migration_out->token, token) == 0) {
-            out = vm->migration_out;
+        out = vm->migration_out;
+        if (out && !out->busy && strcmp(out->token, token) == 0 &&
+            (out->phase == INV_OUT_BEGUN ||
+             (out->phase == INV_OUT_INTERRUPTED && (perform->options->flags & VIR_MIGRATE_POSTCOPY_RESUME)))) {
             out->busy = TRUE;
-            out->flags = perform->options->flags;
+            out->client = perform->client;
+            out->client_gone = FALSE;
+            if (out->phase == INV_OUT_BEGUN)
+                out->flags = perform->options->flags;
             return out;
         }
-        if (vm->migration_out) {
-            inv_error_set(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is already being migrated", vm->name);
+        if (!check_free_locked(vm, perform->options, error))
             return NULL;
-        }
     }
     out = new_out(perform->options, token, perform->client);
     out->busy = TRUE;
@@ -268,8 +296,10 @@ inv_migration_out_perform(InvDaemon *daemon, InvVm *vm, InvMigrationPerform *per
                 : theirs->contact ? g_strdup_printf("%s %s", theirs->hostuuid, theirs->contact)
                                   : NULL;
     if (!inv_migration_send(daemon, vm, out, perform, theirs, error)) {
-        /* Begin's hold lasts until Confirm. */
-        if (out->protected)
+        /* Begin's hold lasts until Confirm; what is interrupted stays so. */
+        if (out->phase == INV_OUT_INTERRUPTED)
+            set_phase(vm, out, INV_OUT_INTERRUPTED);
+        else if (out->protected)
             set_phase(vm, out, INV_OUT_BEGUN);
         else
             inv_migration_out_leave(daemon, vm, FALSE);

@@ -204,7 +204,9 @@ finish(Peer *peer, gboolean cancelled, GError **error)
     args.params.params_val = (remote_typed_param *)list->data;
     args.cookie_in.cookie_in_val = bytes(peer->performed, &args.cookie_in.cookie_in_len);
     inv_fault_point("migrate-out-before-finish");
-    ok = call(peer, REMOTE_PROC_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, &ret, error);
+    /* A postcopy is finished when the last page is there: as long as that daemon gives signs of life. */
+    ok = inv_rpc_connection_call(peer->connection, &inv_rpc_remote_program, REMOTE_PROC_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, &ret,
+                                 peer->options->flags & VIR_MIGRATE_POSTCOPY ? 0 : STEP_DEADLINE_MS, error);
     inv_rpc_free((xdrproc_t)xdr_remote_domain_migrate_finish3_params_ret, &ret);
     return ok;
 }

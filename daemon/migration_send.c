@@ -4,6 +4,7 @@
 #include "daemon/disk_copy.h"
 #include "daemon/domain_define.h"
 #include "daemon/domain_job.h"
+#include "daemon/migration_postcopy.h"
 #include "daemon/migrations.h"
 #include "util/error.h"
 #include "util/fault.h"
@@ -128,19 +129,34 @@ copy_disks(Send *send, GError **error)
                                              look_at_disks, send, error);
 }
 
+/* Where the state goes, in QEMU's form; owned by the caller. */
+static char *
+state_address(const Send *send, GError **error)
+{
+    g_autofree char *host = NULL, *path = NULL;
+    guint port = 0;
+
+    if (!send->perform->options->uri) {
+        inv_error_set(error, VIR_ERR_INVALID_ARG, "the destination did not say where the state of the guest goes");
+        return NULL;
+    }
+    if (!inv_migration_uri_parse(send->perform->options->uri, &host, &port, &path, error))
+        return NULL;
+    if (path)
+        return g_strconcat("unix:", path, NULL);
+    if (port)
+        return inv_migration_address_tcp(host, port);
+    inv_error_set(error, VIR_ERR_INVALID_ARG, "'%s' names no port", send->perform->options->uri);
+    return NULL;
+}
+
 static gboolean
 start(Send *send, GError **error)
 {
-    g_autofree char *host = NULL, *path = NULL, *address = NULL;
-    guint port = 0;
+    g_autofree char *address = state_address(send, error);
 
-    if (!send->perform->options->uri)
-        return inv_error_set(error, VIR_ERR_INVALID_ARG, "the destination did not say where the state of the guest goes");
-    if (!inv_migration_uri_parse(send->perform->options->uri, &host, &port, &path, error))
+    if (!address)
         return FALSE;
-    if (!path && !port)
-        return inv_error_set(error, VIR_ERR_INVALID_ARG, "'%s' names no port", send->perform->options->uri);
-    address = path ? g_strconcat("unix:", path, NULL) : inv_migration_address_tcp(host, port);
     inv_fault_point("migrate-out-before-start");
     send->moved_us = g_get_monotonic_time();
     return inv_migration_start(send->qmp, address, FALSE, INV_QMP_DEADLINE_MS, error);
@@ -187,6 +203,19 @@ switch_over(Send *send, GError **error)
     return inv_migration_continue(send->qmp, INV_QMP_DEADLINE_MS, error);
 }
 
+static void
+become_postcopy(Send *send)
+{
+    send->out->postcopy = TRUE;
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(send->vm->registry);
+
+        send->vm->state = VIR_DOMAIN_PAUSED;
+        send->vm->reason = VIR_DOMAIN_PAUSED_POSTCOPY;
+    }
+    inv_domain_event(send->daemon, send->vm, VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY);
+}
+
 /* A look at QEMU: *@done once all is sent. */
 static gboolean
 look(Send *send, gboolean *done, GError **error)
@@ -199,6 +228,12 @@ look(Send *send, gboolean *done, GError **error)
     inv_vm_report_job(send->vm, &progress, send->disk_total, send->disk_done);
     switch (progress.state) {
     case INV_MIGRATION_COMPLETED:
+        *done = TRUE;
+        break;
+    case INV_MIGRATION_POSTCOPY:
+    case INV_MIGRATION_POSTCOPY_PAUSED:
+        /* Who drives it makes the guest run over there now, and the rest follows. */
+        become_postcopy(send);
         *done = TRUE;
         break;
     case INV_MIGRATION_FAILED:
@@ -216,8 +251,6 @@ look(Send *send, gboolean *done, GError **error)
     case INV_MIGRATION_SETUP:
     case INV_MIGRATION_ACTIVE:
     case INV_MIGRATION_DEVICE:
-    case INV_MIGRATION_POSTCOPY:
-    case INV_MIGRATION_POSTCOPY_PAUSED:
     case INV_MIGRATION_POSTCOPY_RECOVER:
         ok = check_moving(send, &progress, error);
         break;
@@ -286,6 +319,15 @@ roll_back(Send *send)
     }
 }
 
+/* An interrupted one: the channel alone is made anew. */
+static gboolean
+take_up(Send *send, GError **error)
+{
+    g_autofree char *address = NULL;
+
+    return (address = state_address(send, error)) != NULL && inv_migration_postcopy_resume(send->vm, address, error);
+}
+
 static gboolean
 send_state(Send *send, GError **error)
 {
@@ -297,7 +339,12 @@ send_state(Send *send, GError **error)
 static gboolean
 abort_job(InvVm *vm, unsigned int flags, gpointer data, GError **error)
 {
-    return inv_migration_cancel(data, INV_QMP_DEADLINE_MS, error);
+    g_autoptr(InvQmp) qmp = inv_vm_get_qmp(vm, error);
+
+    if (!qmp)
+        return FALSE;
+    return flags & VIR_DOMAIN_ABORT_JOB_POSTCOPY ? inv_migration_pause_postcopy(qmp, INV_QMP_DEADLINE_MS, error)
+                                                 : inv_migration_cancel(qmp, INV_QMP_DEADLINE_MS, error);
 }
 
 gboolean
@@ -310,6 +357,8 @@ inv_migration_send(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, const Inv
 
     if (!qmp)
         return FALSE;
+    if (out->phase == INV_OUT_INTERRUPTED)
+        return take_up(&send, error);
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
 
@@ -317,10 +366,11 @@ inv_migration_send(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, const Inv
     }
     if (!inv_migration_out_note(daemon, vm, out, INV_PHASE_SENDING, error))
         return FALSE;
-    inv_vm_set_job_abort(vm, abort_job, qmp);
+    inv_vm_set_job_abort(vm, abort_job, NULL);
     ok = send_state(&send, error);
-    /* From here on an abort would come too late. */
-    inv_vm_set_job_abort(vm, NULL, NULL);
+    /* From here on an abort would come too late, but for an interruption of what follows. */
+    if (!ok || !out->postcopy)
+        inv_vm_set_job_abort(vm, NULL, NULL);
     if (!ok) {
         roll_back(&send);
         inv_migration_out_forget(daemon, vm, out);
