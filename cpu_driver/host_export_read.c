@@ -615,10 +615,12 @@ add_model(InvHostExport *host, const NameList *list, const InvFeatureSet *known,
     if (inv_cpu_table_find(host->table, name))
         return TRUE;
     line = line_of(block, length, offset, "model", name, &cause);
-    if (!line) {
+    if (cause) {
         g_propagate_error(error, cause);
-        return cause == NULL;
+        return FALSE;
     }
+    if (!line)
+        return TRUE;
     model = model_of_line(host, list, known, line);
     if (!model)
         return damaged(error, offset, "a CPU model's features are no set");
@@ -679,10 +681,12 @@ read_table(InvHostExport *host, const InvJson *place, const char *arch, const ch
     if (!block)
         return FALSE;
     line = line_of(block, length, offset, "table", host->machine, &cause);
-    if (!line) {
+    if (cause) {
         g_propagate_error(error, cause);
-        return cause ? FALSE : damaged(error, offset, "the table of the machine type is not here");
+        return FALSE;
     }
+    if (!line)
+        return damaged(error, offset, "the table of the machine type is not here");
     if (!read_set(host, list, line, "known", offset, &known, error) ||
         !read_set(host, list, host->head, "hardware", 0, &host->hardware, error) ||
         (host->accelerator == INV_VIRT_KVM && !read_set(host, list, inv_json_get(host->head, "kernel"), arch, 0, &host->kernel, error)))

@@ -172,7 +172,7 @@ others_json(const InvJson *others)
 }
 
 static void
-append_model(InvHostExportWriter *writer, const InvCpuModel *model, const InvFeatureSet *known)
+append_model(InvHostExportWriter *writer, const InvCpuModel *model, const InvCpuExpansion *expansion, const InvFeatureSet *known)
 {
     InvJson *line = inv_json_new_object();
 
@@ -185,45 +185,46 @@ append_model(InvHostExportWriter *writer, const InvCpuModel *model, const InvFea
     inv_json_object_set_string(line, "type", model->type_name);
     if (model->has_usable)
         inv_json_object_set_strv(line, "unavailable", (const char *const *)model->unavailable);
-    if (model->expansion) {
-        set_set(writer, line, "on", model->expansion->on);
-        if (!known || !inv_feature_set_is_equal(known, model->expansion->known))
-            set_set(writer, line, "known", model->expansion->known);
-        inv_json_object_set(line, "others", others_json(model->expansion->others));
-        if (model->expansion->deprecated)
-            inv_json_object_set_strv(line, "deprecated", (const char *const *)model->expansion->deprecated);
+    if (expansion) {
+        set_set(writer, line, "on", expansion->on);
+        if (!known || !inv_feature_set_is_equal(known, expansion->known))
+            set_set(writer, line, "known", expansion->known);
+        inv_json_object_set(line, "others", others_json(expansion->others));
+        if (expansion->deprecated)
+            inv_json_object_set_strv(line, "deprecated", (const char *const *)expansion->deprecated);
     }
     append_line(writer->body, line);
 }
 
 /* The model of @facts that stands for the host, or NULL. */
-static const char *
+static const InvCpuModel *
 host_model(const InvCpuFacts *facts)
 {
-    for (guint i = 0; facts->host && i < inv_cpu_table_size(facts->table); i++) {
-        const InvCpuModel *model = inv_cpu_table_at(facts->table, i);
+    const InvCpuModel *model = inv_cpu_table_find(facts->table, facts->accelerator == INV_VIRT_KVM ? "host" : "max");
 
-        if (model->expansion == facts->host)
-            return model->name;
-    }
-    return NULL;
+    return facts->host ? model : NULL;
 }
 
 static InvJson *
 append_table(InvHostExportWriter *writer, const InvCpuFacts *facts)
 {
     InvJson *line = inv_json_new_object();
+    const InvCpuModel *host = host_model(facts);
+    const InvFeatureSet *known = facts->host ? facts->host->known : NULL;
     gsize offset = writer->body->len;
 
     inv_json_object_set_string(line, "table", facts->machine);
     inv_json_object_set_string(line, "accelerator", facts->accelerator == INV_VIRT_KVM ? "kvm" : "tcg");
     inv_json_object_set_string(line, "default-model", facts->default_model);
-    inv_json_object_set_string(line, "host-model", host_model(facts));
-    if (facts->host)
-        set_set(writer, line, "known", facts->host->known);
+    inv_json_object_set_string(line, "host-model", host ? host->name : NULL);
+    if (known)
+        set_set(writer, line, "known", known);
     append_line(writer->body, line);
-    for (guint i = 0; i < inv_cpu_table_size(facts->table); i++)
-        append_model(writer, inv_cpu_table_at(facts->table, i), facts->host ? facts->host->known : NULL);
+    for (guint i = 0; i < inv_cpu_table_size(facts->table); i++) {
+        const InvCpuModel *model = inv_cpu_table_at(facts->table, i);
+
+        append_model(writer, model, model == host ? facts->host : model->expansion, known);
+    }
     if (facts->kernel && !inv_json_get(writer->kernel, facts->arch))
         set_set(writer, writer->kernel, facts->arch, facts->kernel);
     return place(offset, writer->body->len - offset);

@@ -216,6 +216,9 @@ models_of(const InvMigrationSubject *subject)
         g_strv_builder_add(builder, subject->record->model);
     if (cpu && cpu->model && *cpu->model)
         g_strv_builder_add(builder, cpu->model);
+    /* What these modes stand for under either accelerator. */
+    if (cpu && (cpu->mode == INV_CPU_MODE_MAXIMUM || cpu->mode == INV_CPU_MODE_HOST_PASSTHROUGH || g_strcmp0(cpu->model, "host") == 0))
+        g_strv_builder_add_many(builder, "max", "host", NULL);
     return g_strv_builder_end(builder);
 }
 

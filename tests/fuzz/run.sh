@@ -4,7 +4,11 @@
 #
 #     tests/fuzz/run.sh ENTRY [SECONDS [FOLDER]]
 #
+<<<<<<< HEAD
 # ENTRY: cpuid, cpuid_xml, cpuid_expansion, cpu_xml, domain_xml, migration_cookie or rpc. FOLDER: of the build, which is
+=======
+# ENTRY: cpuid, cpuid_xml, cpuid_expansion, cpu_xml, domain_xml, host_export or rpc. FOLDER: of the build, which is
+>>>>>>> fbf22e8 (Exported hosts: every model of four architectures has the verdict of its host, and a fuzz entry)
 # made there once, and of what is found (default: build-fuzz). `make check` replays the corpora without Clang.
 set -eu
 
