@@ -398,6 +398,9 @@ inv_migration_check(const InvMigrationSubject *subject, const InvMigrationHost *
     verdict->hostname = g_strdup(host->hostname);
     verdict->uuid = g_strdup(host->uuid);
     verdict->as_of = host->as_of;
+    if (subject->host_uuid && g_strcmp0(subject->host_uuid, host->uuid) == 0)
+        inv_migration_verdict_refuse(verdict, "host", INV_LAYER_CONFIGURATION, "it is the very host that the domain is on",
+                                     "choose another destination");
     if (!subject->active) {
         inv_migration_verdict_need(verdict, "--offline");
         inv_migration_verdict_need(verdict, "--persistent");

@@ -21,7 +21,7 @@ typedef struct {
     gboolean active;
     char **devices;         /* QEMU's device types that its command line makes, sorted; NULL: not known */
     char *emulator_version; /* of the QEMU that it is of, "7.2.22", or NULL */
-    char *hostname;         /* where it is now, or NULL */
+    char *hostname, *host_uuid; /* where it is now, or NULL */
 } InvMigrationSubject;
 
 void inv_migration_subject_free(InvMigrationSubject *subject);
@@ -29,7 +29,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvMigrationSubject, inv_migration_subject_free)
 
 /*
  * A line of what `invar domain-export` writes: {"invar-domain":1,"xml":…,"record":{…}|null,"active":…,
- * "devices":[…]|null,"emulator-version":…,"hostname":…}. @xml: the document of subject->domain.
+ * "devices":[…]|null,"emulator-version":…,"hostname":…,"host-uuid":…}. @xml: the document of subject->domain.
  */
 InvJson *inv_migration_subject_to_json(const InvMigrationSubject *subject, const char *xml);
 /* Untrusted. VIR_ERR_INVALID_ARG, or what the document's own reader says. */

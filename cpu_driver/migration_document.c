@@ -21,6 +21,7 @@ inv_migration_subject_free(InvMigrationSubject *subject)
     g_strfreev(subject->devices);
     g_free(subject->emulator_version);
     g_free(subject->hostname);
+    g_free(subject->host_uuid);
     g_free(subject);
 }
 
@@ -32,6 +33,7 @@ inv_migration_subject_to_json(const InvMigrationSubject *subject, const char *xm
     inv_json_object_set_int(json, "invar-domain", SUBJECT_VERSION);
     inv_json_object_set_string(json, "name", subject->domain->name);
     inv_json_object_set_string(json, "hostname", subject->hostname);
+    inv_json_object_set_string(json, "host-uuid", subject->host_uuid);
     inv_json_object_set_boolean(json, "active", subject->active);
     inv_json_object_set_string(json, "emulator-version", subject->emulator_version);
     if (subject->devices)
@@ -87,6 +89,7 @@ inv_migration_subject_from_json(const InvJson *json, GError **error)
     subject->active = inv_json_get_boolean(json, "active", FALSE);
     subject->emulator_version = g_strdup(inv_json_get_string(json, "emulator-version"));
     subject->hostname = g_strdup(inv_json_get_string(json, "hostname"));
+    subject->host_uuid = g_strdup(inv_json_get_string(json, "host-uuid"));
     return g_steal_pointer(&subject);
 }
 

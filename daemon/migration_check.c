@@ -134,7 +134,7 @@ prove(Here *here, const InvMigrationSubject *subject, InvMigrationVerdict *verdi
     }
 }
 
-/* Who has the name, or is the domain itself. */
+/* Who has the name, or the uuid. */
 static void
 check_domains(InvDaemon *daemon, const InvMigrationSubject *subject, InvMigrationVerdict *verdict)
 {
@@ -145,9 +145,8 @@ check_domains(InvDaemon *daemon, const InvMigrationSubject *subject, InvMigratio
     g_autofree char *reason = NULL;
 
     if (same && inv_vm_is_active(same)) {
-        reason = g_strdup_printf("a domain with the uuid %s runs there already, as '%s': it is the host that the domain is on, or a copy runs",
-                                 same->uuid_text, same->name);
-        inv_migration_verdict_refuse(verdict, "domain", INV_LAYER_CONFIGURATION, reason, "choose another destination, or end that copy");
+        reason = g_strdup_printf("a domain with the uuid %s runs there already, as '%s'", same->uuid_text, same->name);
+        inv_migration_verdict_refuse(verdict, "domain", INV_LAYER_CONFIGURATION, reason, "choose another destination, or end that one");
     } else if (same && strcmp(same->name, domain->name) != 0) {
         reason = g_strdup_printf("the domain's uuid is there already, as '%s'", same->name);
         inv_migration_verdict_refuse(verdict, "domain", INV_LAYER_CONFIGURATION, reason, "undefine it there, or rename it");
@@ -180,7 +179,9 @@ inv_migration_check_here(InvDaemon *daemon, const InvMigrationSubject *subject)
     inv_host_memory_of(&questions.memory_total, &questions.memory_available);
     verdict = inv_migration_check(subject, &questions);
     prove(&here, subject, verdict);
-    check_domains(daemon, subject, verdict);
+    /* The domain itself is no other one. */
+    if (g_strcmp0(subject->host_uuid, uuid) != 0)
+        check_domains(daemon, subject, verdict);
     return verdict;
 }
 
@@ -211,7 +212,7 @@ fill_subject(InvVm *vm, InvMigrationSubject *subject, GError **error)
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
 
         subject->active = inv_vm_is_active(vm);
-        subject->record = inv_cpu_record_copy(vm->record);
+        subject->record = inv_cpu_record_copy(subject->active ? vm->live_record : vm->record);
         if (subject->active && vm->live)
             subject->domain = inv_domain_copy(vm->live);
     }
@@ -241,6 +242,7 @@ inv_migration_export(InvDaemon *daemon, InvVm *vm, GError **error)
     subject->devices = inv_command_device_types(subject->domain, emulator, machine, NULL);
     subject->emulator_version = g_strdup(inv_emulator_version_text(emulator));
     subject->hostname = inv_host_hostname();
+    subject->host_uuid = inv_host_uuid(NULL);
     xml = inv_domain_format(subject->domain, INV_FORMAT_MIGRATABLE);
     json = inv_migration_subject_to_json(subject, xml);
     return inv_json_format(json, FALSE);

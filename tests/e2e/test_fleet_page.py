@@ -52,6 +52,7 @@ def make_pages(daemon):
     for number in range(12):
         host = HostFile(original)
         emulator = next(emulator for emulator in host.head["emulators"] if emulator.get("usual"))
+        host.head["uuid"] = f"{number:08x}-0000-4000-8000-000000000000"
         host.head["hostname"] = HOSTILE if number == 5 else f"node-{number:02d}.rack{number % 3}.example.org"
         if number % 3 == 1:
             for feature in ("avx2", "fma", "bmi1", "bmi2")[:number % 5 + 1]:

@@ -10,6 +10,7 @@ import subprocess
 
 import harness
 import two_qemus
+import migration
 from host_files import HostFile, line
 
 MACHINE = two_qemus.MACHINE
@@ -57,7 +58,10 @@ def exported_host(daemon):
     if not hasattr(daemon, "exported"):
         with open(export(daemon, "host.json"), "rb") as file:
             daemon.exported = file.read()
-    return HostFile(daemon.exported)
+    host = HostFile(daemon.exported)
+    # Another host, which is as this one.
+    host.head["uuid"] = "99999999-0000-4000-8000-000000000000"
+    return host
 
 
 def write_host(daemon, name, host):
@@ -87,12 +91,14 @@ def test_exported_host(daemon):
 
 
 def test_not_to_itself(daemon):
-    """The host that the domain runs on is no destination, and a shut-off domain can go offline"""
+    """The host that the domain is on is no destination, and a shut-off domain can go offline"""
     start(daemon, "stays", harness.relaxed("Nehalem"))
-    found = only(check(daemon, "stays", daemon.uri, status=4))
-    assert found["outcome"] == "cannot" and blockers(found) == {"domain": "configuration"}, found
+    for destination in (daemon.uri, export(daemon, "self.json")):
+        found = only(check(daemon, "stays", destination, status=4))
+        assert found["outcome"] == "cannot" and blockers(found) == {"host": "configuration"}, found
     daemon.invar("destroy", "stays")
-    found = only(check(daemon, "stays", daemon.uri, status=0))
+    assert "host" in blockers(only(check(daemon, "stays", daemon.uri, status=4)))
+    found = only(check(daemon, "stays", write_host(daemon, "stays.json", exported_host(daemon)), status=0))
     assert found["outcome"] == "with" and found["arguments"] == ["--offline", "--persistent"], found
     daemon.invar("undefine", "stays")
 
@@ -140,20 +146,20 @@ def compare_online_and_offline(source, destination, tag):
 def test_same_qemu():
     """Two daemons with one QEMU: every domain can move, and the export says so too"""
     two_qemus.first()
-    with harness.Daemon() as source, harness.Daemon() as destination:
-        seen = compare_online_and_offline(source, destination, "same")
+    with migration.Pair() as pair:
+        seen = compare_online_and_offline(pair.source, pair.destination, "same")
         assert all(found["outcome"] == "can" for found in seen.values()), seen
 
 
-def second_daemon():
-    """A daemon that finds the second QEMU before the first one."""
-    return harness.Daemon(path=os.path.dirname(two_qemus.second()) + ":" + os.environ["PATH"])
+def daemon_of(emulator):
+    """A daemon of another host, that has this QEMU alone."""
+    return harness.Daemon(config=migration.Pair.config(f"[emulators]\nfolders=/nonexistent\nbinaries={emulator}\n"))
 
 
 def test_to_newer_qemu():
     """To a newer QEMU: the same verdict asked and exported; named models keep their CPU there"""
-    two_qemus.both()
-    with harness.Daemon() as source, second_daemon() as destination:
+    first, second = two_qemus.both()
+    with daemon_of(first) as source, daemon_of(second) as destination:
         seen = compare_online_and_offline(source, destination, "newer")
         assert {found["emulator_version"].split(".")[0] for found in seen.values()} != {"7"}, seen
         for model in ("Nehalem", "Skylake-Client", "EPYC", "qemu64", "kvm64", "Opteron_G3"):
@@ -162,8 +168,8 @@ def test_to_newer_qemu():
 
 def test_to_older_qemu():
     """To an older QEMU: the same verdict asked and exported; what that lacks is refused by name"""
-    two_qemus.both()
-    with second_daemon() as source, harness.Daemon() as destination:
+    first, second = two_qemus.both()
+    with daemon_of(second) as source, daemon_of(first) as destination:
         seen = compare_online_and_offline(source, destination, "older")
         assert seen["Skylake-Client"]["outcome"] == "cannot", seen["Skylake-Client"]
         assert {"rdseed", "3dnowprefetch"} <= set(blockers(seen["Skylake-Client"])), seen["Skylake-Client"]
@@ -173,29 +179,27 @@ def test_to_older_qemu():
         assert seen["qemu64"]["outcome"] == "can", seen["qemu64"]
 
 
-def test_word_is_kept():
-    """What the check says of an older QEMU is what becomes of the domain there"""
-    first, second = two_qemus.both()
-    with harness.Daemon() as daemon:
-        for model in ("Skylake-Client", "Nehalem", "qemu64", "EPYC"):
-            name = name_of(model)
-            document = two_qemus.of(second, harness.domain_xml(name, harness.relaxed(model), MACHINE))
-            daemon.invar("define", daemon.write("word.xml", document))
-            daemon.invar("start", name, "--paused")
-            path = daemon.write(name + ".json", daemon.invar("domain-export", name).stdout.replace(second, first))
-            daemon.invar("destroy", name)
-            moved = two_qemus.of(first, daemon.virsh("dumpxml", "--inactive", name).stdout)
-            daemon.invar("define", daemon.write("word.xml", moved))
-            host = daemon.path("host.json")
-            if not os.path.exists(host):
-                export(daemon, "host.json", "--machine", MACHINE)
-            said = only(check(daemon, path, host))
-            done = daemon.invar("start", name, "--paused", check=False)
-            assert (said["outcome"] == "can") == (done.returncode == 0), (model, said, done.stderr)
-            for feature in blockers(said):
-                assert feature in done.stderr, (feature, done.stderr)
-            if done.returncode == 0:
-                daemon.invar("destroy", name)
+@harness.rows([{"name": f"{model}, to a{'n older' if older else ' newer'} QEMU: what is said is what a migration comes to",
+                "model": model, "older": older}
+               for model in ("Skylake-Client", "Nehalem", "EPYC", "max") for older in (False, True)])
+def test_migration_agrees(row):
+    one, other = two_qemus.both() if not row["older"] else reversed(two_qemus.both())
+    with migration.Pair() as pair:
+        document = two_qemus.of(one, pair.source.witness_xml("guest", harness.relaxed(row["model"]), MACHINE))
+        pair.source.invar("define", pair.source.write("guest.xml", document))
+        pair.source.invar("start", "guest")
+        before = pair.source.cpuid("guest")
+        domain = pair.source.write("guest.json", pair.source.invar("domain-export", "guest").stdout.replace(one, other))
+        said = only(check(pair.source, domain, pair.destination.uri))
+        with open(pair.destination_xml("guest", lambda text: two_qemus.of(other, text)), encoding="utf-8") as file:
+            xml = file.name
+        done = pair.source.virsh("migrate", "guest", pair.destination.uri, "--live", "--migrateuri", "tcp:127.0.0.1", "--xml", xml, check=False)
+        assert (said["outcome"] == "can") == (done.returncode == 0), (said, done.stderr)
+        if done.returncode:
+            assert blockers(said) and all(feature in done.stderr for feature in blockers(said)), (blockers(said), done.stderr)
+            pair.check_stayed("guest", before)
+        else:
+            assert not two_qemus.changed(before, pair.destination.cpuid("guest"))
 
 
 # What a host lacks.
@@ -270,7 +274,8 @@ def test_disks(daemon):
                f"<disk type='file' device='cdrom'><source file='{medium}'/><target dev='sda' bus='sata'/><readonly/></disk>")
     start(daemon, "disks", devices=devices)
     path = daemon.path("disks.json")
-    daemon.invar("domain-export", "disks", "--output", path)
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(dict(json.loads(daemon.invar("domain-export", "disks").stdout), **{"host-uuid": None}), file)
     daemon.invar("destroy", "disks")
     daemon.invar("undefine", "disks")
     assert only(check(daemon, path, daemon.uri, status=0))["outcome"] == "can"
@@ -287,7 +292,8 @@ def test_disks(daemon):
 def test_name_taken():
     """Another domain with the name asks for --dname; a stranger with the uuid refuses"""
     two_qemus.first()
-    with harness.Daemon() as source, harness.Daemon() as destination:
+    with migration.Pair() as pair:
+        source, destination = pair.source, pair.destination
         start(source, "wanted", uuid="11111111-2222-4333-8444-555555555555")
         destination.invar("define", destination.write("x.xml", harness.domain_xml("wanted")))
         found = only(check(source, "wanted", destination.uri, status=0))
