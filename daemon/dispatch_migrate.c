@@ -10,6 +10,7 @@
 #include "util/error.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* The wire's opaque<> of a cookie, which the reply frees with free(). */
 static void
@@ -94,6 +95,7 @@ prepare3_params(InvRpcClient *client, gpointer args, gpointer ret, gpointer user
         return FALSE;
     give_cookie(step.cookie_out, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
     reply->uri_out = give_string(step.uri_out);
+    inv_vm_unref(step.vm);
     return TRUE;
 }
 
@@ -116,6 +118,69 @@ prepare3(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, 
         return FALSE;
     give_cookie(step.cookie_out, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
     reply->uri_out = give_string(step.uri_out);
+    inv_vm_unref(step.vm);
+    return TRUE;
+}
+
+static void
+tunnel_done(const GError *error, gpointer user_data)
+{
+    /* QEMU sees the end of its input, whole or not; Finish says what came of it. */
+    if (error)
+        g_message("the tunnel of a migration to this host broke: %s", error->message);
+}
+
+/* The client's packets become what QEMU reads. */
+static gboolean
+prepare_tunnel(InvDaemon *daemon, InvRpcClient *client, const InvMigrationOptions *options, InvMigrationPrepare *step, GError **error)
+{
+    if (!options)
+        return FALSE;
+    if (!(options->flags & VIR_MIGRATE_TUNNELLED))
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "the tunnel of a migration needs the flag VIR_MIGRATE_TUNNELLED");
+    step->options = options;
+    step->client = inv_rpc_client_number(client);
+    step->tunnel = TRUE;
+    if (!inv_migration_in_prepare(daemon, step, error))
+        return FALSE;
+    if (inv_rpc_call_open_stream(client, step->tunnel_fd, TRUE, FALSE, tunnel_done, NULL, error))
+        return TRUE;
+    close(step->tunnel_fd);
+    inv_migration_in_client_gone(daemon, step->vm, step->client);
+    return FALSE;
+}
+
+static gboolean
+prepare_tunnel3_params(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_domain_migrate_prepare_tunnel3_params_args *wanted = args;
+    remote_domain_migrate_prepare_tunnel3_params_ret *reply = ret;
+    g_autoptr(InvMigrationOptions) options =
+        inv_migration_options_read(wanted->params.params_val, wanted->params.params_len, wanted->flags, error);
+    InvMigrationPrepare step = { .cookie = wanted->cookie_in.cookie_in_val, .cookie_length = wanted->cookie_in.cookie_in_len };
+    gboolean ok = prepare_tunnel(user_data, client, options, &step, error);
+
+    inv_vm_unref(step.vm);
+    if (!ok)
+        return FALSE;
+    give_cookie(step.cookie_out, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
+    return TRUE;
+}
+
+static gboolean
+prepare_tunnel3(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    const remote_domain_migrate_prepare_tunnel3_args *wanted = args;
+    remote_domain_migrate_prepare_tunnel3_ret *reply = ret;
+    g_autoptr(InvMigrationOptions) options = inv_migration_options_read_old(wanted->flags, inv_dispatch_optional(wanted->dname), NULL,
+                                                                            wanted->dom_xml, wanted->resource, error);
+    InvMigrationPrepare step = { .cookie = wanted->cookie_in.cookie_in_val, .cookie_length = wanted->cookie_in.cookie_in_len };
+    gboolean ok = prepare_tunnel(user_data, client, options, &step, error);
+
+    inv_vm_unref(step.vm);
+    if (!ok)
+        return FALSE;
+    give_cookie(step.cookie_out, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
     return TRUE;
 }
 
@@ -258,6 +323,8 @@ outcome(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, G
 static const InvRpcMethod methods[] = {
     { REMOTE_PROC_DOMAIN_MIGRATE_BEGIN3, begin3, INV_RPC_WORKER },
     { REMOTE_PROC_DOMAIN_MIGRATE_PREPARE3, prepare3, INV_RPC_WORKER },
+    { REMOTE_PROC_DOMAIN_MIGRATE_PREPARE_TUNNEL3, prepare_tunnel3, INV_RPC_WORKER },
+    { REMOTE_PROC_DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS, prepare_tunnel3_params, INV_RPC_WORKER },
     { REMOTE_PROC_DOMAIN_MIGRATE_PERFORM3, perform3, INV_RPC_WORKER },
     { REMOTE_PROC_DOMAIN_MIGRATE_FINISH3, finish3, INV_RPC_PRIORITY },
     { REMOTE_PROC_DOMAIN_MIGRATE_CONFIRM3, confirm3, INV_RPC_PRIORITY },

@@ -242,6 +242,7 @@ prepare_live(InvDaemon *daemon, InvMigrationPrepare *prepare, InvMigrationCookie
     }
     answer(daemon, in, prepare);
     g_steal_pointer(&in);
+    prepare->vm = inv_vm_ref(vm);
     inv_migrations_watch(daemon->migrations, vm, prepare->client);
     inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_MIGRATED);
     inv_fault_point("migrate-in-prepared");

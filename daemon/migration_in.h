@@ -25,6 +25,7 @@ typedef struct {
     GBytes *cookie_out;                 /* owned by the caller, as all below */
     char *uri_out;
     int tunnel_fd;                      /* -1: none */
+    InvVm *vm;                          /* a reference of the caller's */
 } InvMigrationPrepare;
 
 gboolean inv_migration_in_prepare(InvDaemon *daemon, InvMigrationPrepare *prepare, GError **error);

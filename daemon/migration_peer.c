@@ -2,6 +2,7 @@
 #include "daemon/migration_peer.h"
 
 #include "daemon/migration_end.h"
+#include "daemon/migration_tunnel.h"
 #include "daemon/migrations.h"
 #include "rpc/invar_protocol.h"
 #include "rpc/remote_protocol.h"
@@ -37,6 +38,8 @@ typedef struct {
     GBytes *begun;        /* the cookie of each step */
     GBytes *prepared;
     GBytes *performed;
+    guint32 stream;       /* of a tunnel: the serial of its call */
+    InvMigrationTunnel *tunnel; /* while the state goes through it */
     char *state_uri;      /* where the state goes */
     char *peer;           /* "UUID URI", once the other side has said who it is */
 } Peer;
@@ -140,6 +143,27 @@ prepare(Peer *peer, GError **error)
     return ok;
 }
 
+/* The same, and the stream that the state will go through. */
+static gboolean
+prepare_tunnel(Peer *peer, GError **error)
+{
+    g_autoptr(InvTypedParams) list = make_params(peer, TRUE);
+    remote_domain_migrate_prepare_tunnel3_params_args args = {
+        .params = { .params_len = list->len, .params_val = (remote_typed_param *)list->data },
+        .flags = peer->options->flags,
+    };
+    remote_domain_migrate_prepare_tunnel3_params_ret ret = { 0 };
+    gboolean ok;
+
+    args.cookie_in.cookie_in_val = bytes(peer->begun, &args.cookie_in.cookie_in_len);
+    ok = inv_rpc_connection_open_stream(peer->connection, &inv_rpc_remote_program, REMOTE_PROC_DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS,
+                                        &args, &ret, STEP_DEADLINE_MS, &peer->stream, error);
+    if (ok)
+        peer->prepared = g_bytes_new(ret.cookie_out.cookie_out_val, ret.cookie_out.cookie_out_len);
+    inv_rpc_free((xdrproc_t)xdr_remote_domain_migrate_prepare_tunnel3_params_ret, &ret);
+    return ok;
+}
+
 /* Keeps the connection to the other daemon alive while the state goes another way. */
 static gboolean
 look_after(gpointer user_data, GError **error)
@@ -147,6 +171,8 @@ look_after(gpointer user_data, GError **error)
     Peer *peer = user_data;
     g_autoptr(GError) cause = NULL;
 
+    if (peer->tunnel)
+        return inv_migration_tunnel_check(peer->tunnel, error);
     return inv_rpc_connection_wait(peer->connection, 0, &cause) ||
            inv_error_set(error, VIR_ERR_OPERATION_FAILED, "the daemon at '%s' is gone while the guest is sent there: %s", peer->uri,
                          cause ? cause->message : "it has closed the connection");
@@ -171,15 +197,28 @@ perform(Peer *peer, GError **error)
 {
     InvMigrationOptions options = *peer->options;
     InvMigrationPerform step = { .options = &options, .tick = look_after, .user_data = peer };
+    g_autoptr(GError) cause = NULL;
     gsize length = 0;
+    gboolean ok;
 
     if (!remember_peer(peer, error))
         return FALSE;
+    if (peer->options->flags & VIR_MIGRATE_TUNNELLED) {
+        peer->tunnel = inv_migration_tunnel_new(peer->daemon, peer->vm, peer->connection,
+                                                REMOTE_PROC_DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS, peer->stream, error);
+        if (!peer->tunnel)
+            return FALSE;
+        peer->state_uri = g_strdup(inv_migration_tunnel_uri(peer->tunnel));
+    }
     options.uri = peer->state_uri;
     step.cookie = g_bytes_get_data(peer->prepared, &length);
     step.cookie_length = length;
     step.peer = peer->peer;
-    if (!inv_migration_out_perform(peer->daemon, peer->vm, &step, error))
+    ok = inv_migration_out_perform(peer->daemon, peer->vm, &step, error);
+    /* Even what was all sent by QEMU may be on its way still; whether it arrived, Finish tells. */
+    if (peer->tunnel && !inv_migration_tunnel_close(g_steal_pointer(&peer->tunnel), !ok, ok ? &cause : NULL) && ok)
+        g_message("the tunnel of domain %s broke at its end: %s", peer->vm->uuid_text, cause->message);
+    if (!ok)
         return FALSE;
     peer->performed = step.cookie_out;
     return TRUE;
@@ -251,7 +290,7 @@ migrate(Peer *peer, GError **error)
         return FALSE;
     if (!inv_migration_out_begin(peer->daemon, peer->vm, peer->options, 0, &peer->begun, &peer->xml, error))
         return FALSE;
-    if (!prepare(peer, error)) {
+    if (!(peer->options->flags & VIR_MIGRATE_TUNNELLED ? prepare_tunnel(peer, error) : prepare(peer, error))) {
         inv_migration_out_confirm(peer->daemon, peer->vm, peer->options->flags, TRUE, NULL);
         return FALSE;
     }

@@ -49,6 +49,8 @@ MOVES = [
     {"name": "bandwidth", "options": ["--live", "--bandwidth", "200"]},
     {"name": "copy-storage-all", "options": ["--live", "--copy-storage-all"]},
     {"name": "p2p copy-storage-all", "options": ["--live", "--p2p", "--copy-storage-all"]},
+    {"name": "p2p tunnelled", "options": ["--live", "--p2p", "--tunnelled", "--persistent"], "persistent": True},
+    {"name": "tunnelled, not live", "options": ["--p2p", "--tunnelled"]},
     {"name": "timeout", "options": ["--live", "--timeout", "60"]},
     {"name": "verbose", "options": ["--live", "--verbose"], "says": "Migration: [100 %]"},
 ]
