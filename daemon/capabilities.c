@@ -326,9 +326,9 @@ compare_by_arch(gconstpointer a, gconstpointer b)
 
 /* The emulator of each architecture that a domain gets which names none; of InvEmulator, owned, by architecture. */
 static GPtrArray *
-default_emulators(InvEmulators *emulators, gint64 end)
+default_emulators(InvEmulators *emulators, gint64 end, gboolean *complete)
 {
-    g_autoptr(GPtrArray) all = inv_emulators_probe_all(emulators, remaining_ms(end));
+    g_autoptr(GPtrArray) all = inv_emulators_probe_all(emulators, remaining_ms(end), complete);
     GPtrArray *defaults = g_ptr_array_new_with_free_func((GDestroyNotify)inv_emulator_unref);
 
     g_ptr_array_sort(all, compare_by_arch);
@@ -400,10 +400,10 @@ inv_capabilities_watch(InvEmulators *emulators, InvFreshness *freshness)
 }
 
 char *
-inv_capabilities_format(InvEmulators *emulators, guint deadline_ms, GError **error)
+inv_capabilities_format(InvEmulators *emulators, guint deadline_ms, gboolean *complete, GError **error)
 {
     gint64 end = g_get_monotonic_time() + (gint64)deadline_ms * 1000;
-    g_autoptr(GPtrArray) defaults = default_emulators(emulators, end);
+    g_autoptr(GPtrArray) defaults = default_emulators(emulators, end, complete);
     g_autoptr(InvXmlOut) out = inv_xml_out_new();
 
     inv_xml_out_open(out, "capabilities");

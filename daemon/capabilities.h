@@ -19,9 +19,9 @@ void inv_capabilities_watch(InvEmulators *emulators, InvFreshness *freshness);
  * that emulator's machine types. KVM is listed only where it works here and now: a client that sees
  * it picks it. Architectures that libvirt has no name for are left out.
  *
- * Probes what the cache does not know, in at most @deadline_ms. What a host does not tell is left
- * out; an error means that not even its processors could be counted. Owned by the caller.
+ * Probes what the cache does not know, in at most @deadline_ms; @complete as of
+ * inv_emulators_probe_all(). What a host does not tell is left out; an error means that not even its processors could be counted. Owned by the caller.
  */
-char *inv_capabilities_format(InvEmulators *emulators, guint deadline_ms, GError **error);
+char *inv_capabilities_format(InvEmulators *emulators, guint deadline_ms, gboolean *complete, GError **error);
 
 G_END_DECLS

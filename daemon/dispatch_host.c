@@ -128,12 +128,15 @@ get_capabilities(InvRpcClient *client, gpointer args, gpointer ret, gpointer use
 
     guint generation = inv_emulators_generation(daemon->emulators);
     g_autoptr(InvFreshness) freshness = inv_freshness_new();
+    gboolean complete = FALSE;
 
     inv_capabilities_watch(daemon->emulators, freshness);
-    reply->capabilities = inv_capabilities_format(daemon->emulators, inv_daemon_probe_deadline(daemon), error);
+    reply->capabilities = inv_capabilities_format(daemon->emulators, inv_daemon_probe_deadline(daemon), &complete, error);
     if (!reply->capabilities)
         return FALSE;
-    remember(daemon, generation, REMOTE_PROC_CONNECT_GET_CAPABILITIES, NULL, reply, &freshness);
+    /* One that hangs keeps no client waiting; who asks later hears of it if it answers. */
+    if (complete)
+        remember(daemon, generation, REMOTE_PROC_CONNECT_GET_CAPABILITIES, NULL, reply, &freshness);
     return TRUE;
 }
 

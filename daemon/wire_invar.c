@@ -177,7 +177,7 @@ inv_wire_list_emulators(InvDaemon *daemon, const char *path, unsigned int flags,
     }
     if (!path && !at_once) {
         /* Several at once; each is asked for again below, from memory. */
-        g_autoptr(GPtrArray) all = inv_emulators_probe_all(daemon->emulators, inv_daemon_probe_deadline(daemon));
+        g_autoptr(GPtrArray) all = inv_emulators_probe_all(daemon->emulators, inv_daemon_probe_deadline(daemon), NULL);
 
         g_debug("%u of %u emulators answer", all->len, count);
     }

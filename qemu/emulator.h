@@ -74,8 +74,12 @@ char **inv_emulators_list(InvEmulators *emulators);
  */
 InvEmulator *inv_emulators_get(InvEmulators *emulators, const char *path, const char *arch, guint deadline_ms, GError **error);
 
-/* Probes all that are found, several at once; a failed one is remembered with its error. Of InvEmulator, owned. */
-GPtrArray *inv_emulators_probe_all(InvEmulators *emulators, guint deadline_ms);
+/*
+ * Probes all that are found, several at once; a failed one is remembered with its error. Of
+ * InvEmulator, sorted by path, owned. @complete NULL: waits for each until its deadline. Else who hangs
+ * is left out, and goes on being asked; FALSE: another call may give more.
+ */
+GPtrArray *inv_emulators_probe_all(InvEmulators *emulators, guint deadline_ms, gboolean *complete);
 
 /*
  * Forgets what is known of the emulator at @path, or (NULL) of all, in memory and in the cache,

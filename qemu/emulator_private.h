@@ -12,6 +12,8 @@ G_BEGIN_DECLS
 
 /* Shared by the files that make up an emulator; nobody else includes this. */
 
+typedef struct InvAskAll InvAskAll; /* emulators.c */
+
 struct InvEmulators {
     InvIoThread *io; /* borrowed, like the cache */
     InvCache *cache;
@@ -23,6 +25,9 @@ struct InvEmulators {
     InvFeatureNames *names;
     gint generation;        /* atomic */
     GMutex lock;
+    InvAskAll *ask_all;     /* under way; borrowed; guarded by lock, as the next */
+    guint n_asking;         /* threads that ask one of all */
+    GCond asked;            /* there are fewer of them */
     GHashTable *maps;       /* arch → InvCpuMap; guarded by lock */
     GHashTable *models;     /* arch → InvCpuModels, or NULL where they cannot be read; guarded by lock */
     GHashTable *limits;     /* arch → InvCpuLimits, or NULL where they cannot be read; guarded by lock */

@@ -3,6 +3,7 @@
 #include "qemu/emulator_private.h"
 
 #include "qemu/host_root.h"
+#include "qemu/probe_budget.h"
 #include "util/error.h"
 #include "util/fd.h"
 #include "util/long_wait.h"
@@ -57,6 +58,7 @@ inv_emulators_new(InvIoThread *io, InvCache *cache, const char *const *search, c
     emulators->models = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)inv_cpu_models_free);
     emulators->limits = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)inv_cpu_limits_free);
     g_mutex_init(&emulators->lock);
+    g_cond_init(&emulators->asked);
     return emulators;
 }
 
@@ -65,6 +67,11 @@ inv_emulators_free(InvEmulators *emulators)
 {
     if (!emulators)
         return;
+    g_mutex_lock(&emulators->lock);
+    while (emulators->n_asking)
+        g_cond_wait(&emulators->asked, &emulators->lock);
+    g_mutex_unlock(&emulators->lock);
+    g_cond_clear(&emulators->asked);
     inv_answers_free(emulators->emulators);
     g_hash_table_unref(emulators->maps);
     g_hash_table_unref(emulators->models);
@@ -553,25 +560,72 @@ inv_emulators_watch(InvEmulators *emulators, const char *path, InvFreshness *fre
         inv_freshness_watch(freshness, *binary);
 }
 
-typedef struct {
+/* All emulators being asked at once, by whoever came first; others wait for the same. */
+struct InvAskAll {
     InvEmulators *emulators;
     guint deadline_ms;
-    GMutex lock;
-    GPtrArray *found; /* guarded by lock */
-} ProbeAll;
+    GCond changed;
+    /* Guarded by the emulators' lock, as all that follows. */
+    guint refs;
+    GPtrArray *found;
+    guint left;       /* of those that are asked */
+    gint64 last;      /* when the last of them was done */
+    gboolean passing; /* one of them has failed for now only */
+};
 
 static void
-probe_one(gpointer data, gpointer user_data)
+ask_all_unref_locked(InvAskAll *all)
 {
-    ProbeAll *all = user_data;
-    const char *path = data;
-    InvEmulator *emulator = inv_emulators_get(all->emulators, path, NULL, all->deadline_ms, NULL);
-
-    if (!emulator)
+    if (--all->refs)
         return;
-    g_mutex_lock(&all->lock);
-    g_ptr_array_add(all->found, emulator);
-    g_mutex_unlock(&all->lock);
+    g_ptr_array_unref(all->found);
+    g_cond_clear(&all->changed);
+    g_free(all);
+}
+
+static void
+ask_one(gpointer data, gpointer user_data)
+{
+    g_autofree char *path = data;
+    InvAskAll *all = user_data;
+    InvEmulators *emulators = all->emulators;
+    g_autoptr(GError) error = NULL;
+    InvEmulator *emulator = inv_emulators_get(emulators, path, NULL, all->deadline_ms, &error);
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&emulators->lock);
+
+    if (emulator)
+        g_ptr_array_add(all->found, emulator);
+    else if (inv_error_code(error) == VIR_ERR_RESOURCE_BUSY)
+        all->passing = TRUE;
+    all->last = g_get_monotonic_time();
+    if (--all->left == 0 && emulators->ask_all == all)
+        emulators->ask_all = NULL;
+    g_cond_broadcast(&all->changed);
+    ask_all_unref_locked(all);
+    emulators->n_asking--;
+    g_cond_broadcast(&emulators->asked);
+}
+
+/* Whoever asks for all is done with it before these threads are: some emulators hang. */
+static InvAskAll *
+ask_all_locked(InvEmulators *emulators, char **paths, guint deadline_ms)
+{
+    InvAskAll *all = g_new0(InvAskAll, 1);
+    GThreadPool *pool = g_thread_pool_new(ask_one, all, THREADS, FALSE, NULL);
+
+    all->emulators = emulators;
+    all->deadline_ms = deadline_ms;
+    g_cond_init(&all->changed);
+    all->found = g_ptr_array_new_with_free_func((GDestroyNotify)inv_emulator_unref);
+    all->left = g_strv_length(paths);
+    all->refs = all->left;
+    all->last = g_get_monotonic_time();
+    emulators->n_asking += all->left;
+    for (char **path = paths; *path; path++)
+        g_thread_pool_push(pool, g_strdup(*path), NULL);
+    g_thread_pool_free(pool, FALSE, FALSE);
+    emulators->ask_all = all;
+    return all;
 }
 
 static int
@@ -580,22 +634,42 @@ compare_emulators(gconstpointer a, gconstpointer b)
     return strcmp((*(const InvEmulator *const *)a)->path, (*(const InvEmulator *const *)b)->path);
 }
 
+/* Until all are done, or (@patient FALSE) none has been for a while. */
+static void
+wait_for_all_locked(InvEmulators *emulators, InvAskAll *all, gboolean patient)
+{
+    inv_long_wait_begin();
+    while (all->left) {
+        gint64 end = patient ? G_MAXINT64 : all->last + 2 * INV_PROBE_SLOW_MS * G_TIME_SPAN_MILLISECOND;
+
+        if (!g_cond_wait_until(&all->changed, &emulators->lock, end) && g_get_monotonic_time() >= end)
+            break;
+    }
+    inv_long_wait_end();
+}
+
 GPtrArray *
-inv_emulators_probe_all(InvEmulators *emulators, guint deadline_ms)
+inv_emulators_probe_all(InvEmulators *emulators, guint deadline_ms, gboolean *complete)
 {
     g_auto(GStrv) paths = inv_emulators_list(emulators);
-    ProbeAll all = { .emulators = emulators, .deadline_ms = deadline_ms };
-    GThreadPool *pool;
+    GPtrArray *found = g_ptr_array_new_with_free_func((GDestroyNotify)inv_emulator_unref);
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&emulators->lock);
+    InvAskAll *all = emulators->ask_all;
+    /* What came to the folders since then the other does not ask. */
+    gboolean joined = all && all->deadline_ms >= deadline_ms;
 
-    all.found = g_ptr_array_new_with_free_func((GDestroyNotify)inv_emulator_unref);
-    g_mutex_init(&all.lock);
-    pool = g_thread_pool_new(probe_one, &all, THREADS, FALSE, NULL);
-    for (char **path = paths; *path; path++)
-        g_thread_pool_push(pool, *path, NULL);
-    inv_long_wait_begin();
-    g_thread_pool_free(pool, FALSE, TRUE);
-    inv_long_wait_end();
-    g_mutex_clear(&all.lock);
-    g_ptr_array_sort(all.found, compare_emulators);
-    return all.found;
+    if (*paths) {
+        if (!joined)
+            all = ask_all_locked(emulators, paths, deadline_ms);
+        all->refs++;
+        wait_for_all_locked(emulators, all, !complete);
+        for (guint i = 0; i < all->found->len; i++)
+            g_ptr_array_add(found, inv_emulator_ref(g_ptr_array_index(all->found, i)));
+    }
+    if (complete)
+        *complete = !*paths || (!joined && !all->left && !all->passing);
+    if (*paths)
+        ask_all_unref_locked(all);
+    g_ptr_array_sort(found, compare_emulators);
+    return found;
 }

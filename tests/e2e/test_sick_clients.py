@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Clients that ask about emulators which hang: nobody else waits for them, and the daemon's end takes all with it."""
 import os
+import shutil
 import subprocess
 import time
 
@@ -79,6 +80,31 @@ def test_others_are_served():
         assert not [client for client in hung.clients if client.poll() is not None]
         rows = by_path(daemon.invar_json("emulators"))
         assert rows[good.path]["state"] == "known", rows
+
+
+def test_capabilities():
+    """capabilities wait for no emulator that hangs, and tell of it once it answers"""
+    with own_daemon(f"probe_timeout={PROBE_TIMEOUT}\n", start=False) as daemon:
+        good = Counted(daemon)
+        late = Counted(daemon, "qemu-system-i386", before=f"while ! test -e '{daemon.path('go')}'; do sleep 0.1; done")
+        late_real = shutil.which("qemu-system-i386")
+        if not late_real:
+            raise harness.Skip("qemu-system-i386 is not installed")
+        with open(late.path, encoding="utf-8") as file:
+            text = file.read().replace(harness.QEMU, late_real)
+        with open(late.path, "w", encoding="utf-8") as file:
+            file.write(text)
+        daemon.start()
+        connection = daemon.connect()
+        try:
+            before = time.monotonic()
+            first = connection.getCapabilities()
+            assert time.monotonic() - before < PROBE_TIMEOUT / 2, time.monotonic() - before
+            assert good.path in first and late.path not in first, first
+            daemon.write("go", "")
+            harness.wait_for(lambda: late.path in connection.getCapabilities(), "the late one", PROBE_TIMEOUT)
+        finally:
+            connection.close()
 
 
 def test_hung_guests():

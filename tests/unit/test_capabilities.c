@@ -80,7 +80,7 @@ static const struct {
 };
 
 GPtrArray *
-inv_emulators_probe_all(InvEmulators *all, guint deadline_ms)
+inv_emulators_probe_all(InvEmulators *all, guint deadline_ms, gboolean *complete)
 {
     GPtrArray *list = g_ptr_array_new();
 
@@ -323,7 +323,7 @@ capabilities_say(void **state)
     const CapabilitiesCase *row = *state;
 
     emulators = (InvEmulators){ row->kvm_works, TRUE };
-    text = inv_capabilities_format(&emulators, 5000, &error);
+    text = inv_capabilities_format(&emulators, 5000, NULL, &error);
     assert_non_null(text);
     document = xmlReadMemory(text, (int)strlen(text), NULL, NULL, XML_PARSE_NONET);
     assert_non_null(document);

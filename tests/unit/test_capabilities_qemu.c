@@ -95,7 +95,7 @@ capabilities_are_valid(void **state)
     if (!can_test())
         skip();
     arch = g_strdup_printf("<arch>%s</arch>", inv_host_arch());
-    text = inv_capabilities_format(emulators, DEADLINE_MS, &error);
+    text = inv_capabilities_format(emulators, DEADLINE_MS, NULL, &error);
     if (error)
         print_error("%s\n", error->message);
     assert_non_null(text);
@@ -111,7 +111,7 @@ domain_capabilities_are_valid(void **state)
 
     if (!can_test())
         skip();
-    all = inv_emulators_probe_all(emulators, DEADLINE_MS);
+    all = inv_emulators_probe_all(emulators, DEADLINE_MS, NULL);
     for (guint i = 0; i < all->len && asked < WANTED_ARCHES; i++) {
         InvEmulator *emulator = g_ptr_array_index(all, i);
         const InvMachine *machine = inv_emulator_find_machine(emulator, NULL, NULL);

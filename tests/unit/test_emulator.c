@@ -328,9 +328,36 @@ probe_all_leaves_the_failing_out(void **state)
     GPtrArray *all;
 
     path = emulator_fixture_fake(fixture, "qemu-system-x86_64", "{\"answers\":{" BASIC_ANSWERS "}}");
-    all = inv_emulators_probe_all(fixture->emulators, DEADLINE_MS);
+    all = inv_emulators_probe_all(fixture->emulators, DEADLINE_MS, NULL);
     assert_int_equal(all->len, 1);
     assert_string_equal(inv_emulator_path(g_ptr_array_index(all, 0)), path);
+    g_ptr_array_unref(all);
+}
+
+static void
+probe_all_waits_for_no_one_who_hangs(void **state)
+{
+    g_autofree char *hung = emulator_fixture_fake(fixture, "qemu-system-aarch64", "{\"mode\":\"hang\"}");
+    const guint deadline_ms = 7000;
+    gint64 begun = g_get_monotonic_time();
+    gboolean complete = TRUE;
+    GPtrArray *all;
+
+    path = emulator_fixture_fake(fixture, "qemu-system-x86_64", "{\"answers\":{" BASIC_ANSWERS "}}");
+    for (guint i = 0; i < 2; i++) {
+        all = inv_emulators_probe_all(fixture->emulators, deadline_ms, &complete);
+        assert_int_equal(all->len, 1);
+        assert_string_equal(inv_emulator_path(g_ptr_array_index(all, 0)), path);
+        assert_false(complete);
+        g_ptr_array_unref(all);
+    }
+    assert_true(g_get_monotonic_time() - begun < deadline_ms * G_TIME_SPAN_MILLISECOND);
+    /* By then it has failed, and that is an answer too. */
+    all = inv_emulators_probe_all(fixture->emulators, deadline_ms, NULL);
+    g_ptr_array_unref(all);
+    all = inv_emulators_probe_all(fixture->emulators, deadline_ms, &complete);
+    assert_true(complete);
+    assert_int_equal(all->len, 1);
     g_ptr_array_unref(all);
 }
 
@@ -580,6 +607,7 @@ main(void)
     ADD(askers_at_once_share_one_probe);
     ADD(list_finds_executable_files_only);
     ADD(probe_all_leaves_the_failing_out);
+    ADD(probe_all_waits_for_no_one_who_hangs);
     ADD_ROWS(recorded_cases, recorded_sessions_give_facts);
     ADD(real_qemu_tells_all_models);
     ADD(cache_spares_the_process);
