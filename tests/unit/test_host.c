@@ -340,7 +340,7 @@ caches_are_listed(void **state)
         }
         if (strcmp(found->str, cache_cases[i].expected) != 0)
             fail_msg("%s: '%s' and not '%s'", cache_cases[i].name, found->str, cache_cases[i].expected);
-        remove_tree(root);
+        test_folder_remove(root);
         g_clear_pointer(&root, g_free);
     }
 }
