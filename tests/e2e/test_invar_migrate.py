@@ -7,12 +7,18 @@ import pty
 import select
 import signal
 import subprocess
+import sys
 import time
 
 import harness
 import migration
 
+sys.path.insert(0, os.path.join(harness.TOP_SRCDIR, "tests/bench"))
+import bare_migration  # noqa: E402
+
 CPU = harness.relaxed("qemu64")
+# MiB/s, of a guest that changes its memory faster.
+SPEED = 8
 
 
 class Moving:
@@ -63,14 +69,26 @@ class Moving:
         return self.process.returncode, output, errors
 
 
-def slow(pair, name):
-    """The next migrations of this guest take long enough to be looked at."""
-    pair.source.invar("migrate-setspeed", name, "1")
+def start_busy(pair, name):
+    """A guest that writes to its memory faster than its migration may send it: that goes on until something is done."""
+    with open(pair.source.path(name + ".img"), "wb") as file:
+        file.write(bare_migration.boot_sector(64, 16).ljust(bare_migration.IMAGE, b"\0"))
+    pair.define(name, cpu=CPU)
+    pair.source.invar("start", name)
+    bare_migration.wait_for_ready(pair.source.serial(name))
+    pair.source.invar("migrate-setspeed", name, str(SPEED))
 
 
 def sends(pair, name):
     """The guest's memory is on its way."""
     return pair.source.invar_json("domjobinfo", name).get("memory_total", 0) > 0
+
+
+def check_states(pair, name, source, destination):
+    states = pair.states(name)
+    assert states[0].startswith(source) and states[1].startswith(destination), states
+    counts = [len(pair.qemus(daemon, name)) for daemon in (pair.source, pair.destination)]
+    assert counts == [int(state != "none" and state != "shut off") for state in (source, destination)], counts
 
 
 def test_direct():
@@ -127,8 +145,7 @@ def test_verbose():
 def test_bar():
     """a terminal gets a bar that grows, and its last line is full"""
     with migration.Pair() as pair:
-        before = pair.start("one", cpu=CPU)
-        slow(pair, "one")
+        start_busy(pair, "one")
         with Moving(pair, "one", "--live", terminal=True) as moving:
             shown = moving.screen("to go")
             assert "Migration: [" in shown and "/s, pass " in shown, shown
@@ -136,14 +153,13 @@ def test_bar():
             rest = moving.screen(None)
             assert moving.process.wait(30) == 0, rest
             assert "100 %" in rest and "#" * 24 in rest, rest
-        pair.check_moved("one", before)
+        check_states(pair, "one", "shut off", "running")
 
 
 def test_interrupt():
     """Ctrl-C aborts the migration: the guest goes on where it was, and the next attempt works"""
     with migration.Pair() as pair:
-        before = pair.start("one", cpu=CPU)
-        slow(pair, "one")
+        start_busy(pair, "one")
         for options in (["--live"], ["--live", "--p2p"]):
             with Moving(pair, "one", *options) as moving:
                 harness.wait_for(lambda: sends(pair, "one"), "the job")
@@ -151,64 +167,92 @@ def test_interrupt():
                 status, output, errors = moving.end(30)
             assert status == 1 and output.strip() == "", (status, output)
             assert "abort" in errors.lower() or "cancel" in errors.lower(), errors
-            pair.check_stayed("one", before)
+            check_states(pair, "one", "running", "none")
             assert pair.source.invar_json("domjobinfo", "one")["type"] == "None"
         pair.source.invar("migrate-setspeed", "one", "0")
         pair.migrate("one", "--live", client="invar")
-        pair.check_moved("one", before)
+        check_states(pair, "one", "shut off", "running")
+
+
+def test_domjobabort():
+    """domjobabort from elsewhere: the client says that it was cancelled, and the statistics too"""
+    with migration.Pair() as pair:
+        start_busy(pair, "one")
+        with Moving(pair, "one", "--live") as moving:
+            harness.wait_for(lambda: sends(pair, "one"), "the job")
+            pair.source.virsh("domjobabort", "one")
+            status, _, errors = moving.end(30)
+        assert status == 1 and "cancel" in errors, (status, errors)
+        check_states(pair, "one", "running", "none")
+        assert pair.source.invar_json("domjobinfo", "one", "--completed")["type"] == "Cancelled"
+
+
+def test_destroy():
+    """a destroy comes through a migration at once, and ends it"""
+    with migration.Pair() as pair:
+        start_busy(pair, "one")
+        with Moving(pair, "one", "--live") as moving:
+            harness.wait_for(lambda: sends(pair, "one"), "the job")
+            started = time.monotonic()
+            pair.source.invar("destroy", "one")
+            assert time.monotonic() - started < 20
+            status, _, errors = moving.end(30)
+        assert status == 1 and errors.startswith("error:"), (status, errors)
+        check_states(pair, "one", "shut off", "none")
 
 
 def test_timeout():
     """--timeout suspends the guest, which arrives all the same"""
     with migration.Pair() as pair:
-        before = pair.start("one", cpu=CPU)
-        slow(pair, "one")
+        start_busy(pair, "one")
         with Moving(pair, "one", "--live", "--timeout", "1") as moving:
-            harness.wait_for(lambda: pair.state(pair.source, "one").startswith("paused"), "the suspension", 20)
-            pair.source.invar("migrate-setspeed", "one", "0")
+            # Busy as it is, nothing else ends it.
             status, _, errors = moving.end()
         assert status == 0, errors
-        pair.check_moved("one", before)
+        check_states(pair, "one", "shut off", "running")
 
 
 def test_postcopy():
-    """--timeout-postcopy and --postcopy-after-precopy end a migration that would not"""
-    for options in (["--timeout", "1", "--timeout-postcopy"], ["--postcopy-after-precopy"]):
+    """--timeout-postcopy, --postcopy-after-precopy and migrate-postcopy end a migration that would not"""
+    for options in (["--timeout", "1", "--timeout-postcopy"], ["--postcopy-after-precopy"], None):
         with migration.Pair() as pair:
-            before = pair.start("one", cpu=CPU)
-            pair.source.invar("migrate-setspeed", "one", "3")
-            with Moving(pair, "one", "--live", "--postcopy", *options) as moving:
+            start_busy(pair, "one")
+            with Moving(pair, "one", "--live", "--postcopy", *(options or [])) as moving:
+                if not options:
+                    harness.wait_for(lambda: sends(pair, "one"), "the job")
+                    pair.source.invar("migrate-postcopy", "one")
+                # Busy as it is, nothing else ends it.
                 status, _, errors = moving.end()
             assert status == 0, errors
-            pair.check_moved("one", before)
+            check_states(pair, "one", "shut off", "running")
 
 
 def test_events():
     """invar event hears of passes while the migration runs, and of the figures at its end"""
     with migration.Pair() as pair:
         pair.start("one", cpu=CPU)
-        heard = subprocess.Popen([harness.find_binary("invar"), "event", "--all", "--loop", "--timeout", "60"],
-                                 env=pair.source.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-        try:
-            # Registered once this has come.
+        path = pair.source.path("heard")
+
+        def heard():
+            with open(path, encoding="utf-8") as file:
+                return file.read()
+
+        def registered():
             pair.source.invar("suspend", "one")
-            for line in heard.stdout:
-                if "Suspended Paused" in line:
-                    break
-                pair.source.invar("resume", "one")
-                pair.source.invar("suspend", "one")
             pair.source.invar("resume", "one")
+            return "Suspended Paused" in heard()
+
+        with open(path, "w", encoding="utf-8") as file:
+            watcher = subprocess.Popen([harness.find_binary("invar"), "event", "--all", "--loop", "--timeout", "60"],
+                                       env=pair.source.env, stdin=subprocess.DEVNULL, stdout=file)
+        try:
+            harness.wait_for(registered, "the first event", step=0.2)
             pair.migrate("one", "--live", client="invar")
-            lines = []
-            for line in heard.stdout:
-                lines.append(line)
-                if "\tsuccess: yes" in line:
-                    break
+            harness.wait_for(lambda: "\tsuccess: yes" in heard(), "the job's completion")
         finally:
-            heard.terminate()
-            heard.wait(20)
-            heard.stdout.close()
-        text = "".join(lines)
+            watcher.terminate()
+            watcher.wait(20)
+        text = heard()
         assert "event 'migration-iteration' for domain 'one': iteration: '1'" in text, text
         assert "event 'job-completed' for domain 'one':\n\toperation: 5\n" in text, text
 
