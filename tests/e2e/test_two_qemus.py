@@ -6,6 +6,8 @@ import re
 
 import harness
 import two_qemus
+import witness
+
 
 def define(daemon, name, emulator, cpu, machine=two_qemus.MACHINE, extra=""):
     document = two_qemus.of(emulator, daemon.witness_xml(name, cpu, machine, extra))
@@ -95,6 +97,39 @@ def test_downgrade_of_what_both_have(daemon):
     move(daemon, "common", first)
     after = run_once(daemon, "common")
     assert not two_qemus.changed(before, after), two_qemus.changed(before, after)
+
+
+def test_threads(daemon):
+    """two vCPUs in one socket: ht, which 10.0 tells of and 7.2 does not, is no other CPU"""
+    first, second = two_qemus.both()
+    extra = "<vcpu>2</vcpu>"
+    for number, topology in enumerate(["sockets='1' cores='2' threads='1'", "sockets='1' cores='1' threads='2'"]):
+        name = f"threads{number}"
+        cpu = harness.relaxed("EPYC").replace("</model>", f"</model><topology {topology}/>")
+        document = two_qemus.of(first, daemon.witness_xml(name, cpu, two_qemus.MACHINE)).replace("<vcpu>1</vcpu>", extra)
+        daemon.invar("define", daemon.write("threads.xml", document))
+        before = run_once(daemon, name)
+        move(daemon, name, second)
+        after = run_once(daemon, name)
+        assert not two_qemus.changed(before, after), two_qemus.changed(before, after)
+        assert witness.decode(after)[(1, 0)]["edx"] >> 28 & 1, after
+
+
+def test_machine_of_the_newer(daemon):
+    """a guest that was started as the newest q35 of the newer QEMU is refused by the older one, which has no such machine"""
+    first, second = two_qemus.both()
+    define(daemon, "newest", second, harness.relaxed("Nehalem"), "q35")
+    run_once(daemon, "newest")
+    machine = daemon.invar_json("cpu-record", "newest")["machine"]
+    assert machine != two_qemus.MACHINE, machine
+    document = two_qemus.of(first, daemon.virsh("dumpxml", "--inactive", "newest").stdout)
+    result = daemon.invar("define", daemon.write("newest.xml", document), check=False)
+    assert result.returncode and f"no machine type '{machine}'" in result.stderr, result.stderr
+    # The other way round each has what the other's newest was.
+    define(daemon, "older", first, harness.relaxed("Nehalem"), "q35")
+    before = run_once(daemon, "older")
+    move(daemon, "older", second)
+    assert not two_qemus.changed(before, run_once(daemon, "older"))
 
 
 def test_redefined(daemon):
