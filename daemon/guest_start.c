@@ -125,10 +125,12 @@ record_text(const InvCpuRecord *record)
 static const char *
 record_reason(const InvStart *start)
 {
-    if (!start->before)
+    g_auto(GStrv) changes = start->before ? inv_cpu_record_compare(start->before, start->record) : NULL;
+
+    if (!changes)
         return "first start: CPU and machine type recorded";
-    return strcmp(start->before->fingerprint, start->record->fingerprint) == 0 ? "start: definition settled"
-                                                                               : "start: the host's CPU has changed";
+    /* A record by an Invar that knew less is written anew, and nothing has changed. */
+    return *changes ? "start: the host's CPU has changed" : "start: definition settled";
 }
 
 /* First start's update, revision and record: one transaction, before the guest runs. */

@@ -88,6 +88,10 @@ static const CompareCase compare_cases[] = {
     { .name = "another family", .changes = "family=15", .lines = "family: 6 → 15" },
     { .name = "another model number and width", .changes = "model=1 phys-bits=46", .lines = "model number: 26 → 1; phys-bits: 0 → 46" },
     { .name = "another machine", .changes = "machine:pc-q35-8.0", .lines = "machine: pc-q35-7.2 → pc-q35-8.0" },
+    { .name = "a newer QEMU knows more words", .changes = "words:1.edx=0f8bfbff,1.ecx=80982201,7.2.edx=00000000", .lines = "" },
+    { .name = "a word of a newer QEMU with a bit", .changes = "words:1.edx=0f8bfbff,1.ecx=80982201,7.2.edx=00000001",
+      .lines = "CPUID words:  → 7.2.edx=00000001" },
+    { .name = "another highest sub-leaf", .changes = "level-func7=1", .lines = "level-func7: 0 → 1" },
     { .name = "a CPUID word", .changes = "words:1.edx=0f8bfbff,1.ecx=80982203", .lines = "CPUID words: 1.ecx=80982201 → 1.ecx=80982203" },
 };
 
@@ -132,6 +136,43 @@ the_fingerprint_never_changes(void **state)
     guest->model = g_strdup("Nehalem-v1");
     record = inv_cpu_record_new("x86_64", guest);
     assert_string_equal(record->fingerprint, "d15324f6471d1f1e789b2fae43b0c78c13fe2d5d60c5e4513e79b33cccf2fd1c");
+}
+
+/* As the first Invar wrote it: without brand and level-func7, with words of zero under the fingerprint. */
+static void
+a_record_of_before(void **state)
+{
+    static const char old[] =
+        "{\"version\":1,\"arch\":\"x86_64\",\"machine\":\"pc-q35-7.2\",\"cpu\":\"Nehalem-v1\",\"vendor\":\"GenuineIntel\","
+        "\"family\":6,\"model\":26,\"stepping\":3,\"level\":11,\"xlevel\":2147483656,\"xlevel2\":0,\"phys-bits\":40,"
+        "\"on\":[\"aes\"],\"off\":[],\"words\":\"00000001.0.ecx=82982201 00000007.1.eax=00000000\",\"asked\":\"\","
+        "\"fingerprint\":\"%s\"}";
+    g_autoptr(InvCpuRecord) now = NULL;
+    g_auto(GStrv) lines = NULL;
+
+    text = g_strdup_printf(old, "7b98da5a30f9b9a1952525cfc252bdb516b510510e82d8e3c28334a8ee793de9");
+    json = inv_json_parse(text, strlen(text), &error);
+    record = inv_cpu_record_from_json(json, &error);
+    if (!record)
+        fail_msg("%s", error->message);
+    /* From now on the number is that of the text of now. */
+    assert_string_not_equal(record->fingerprint, "7b98da5a30f9b9a1952525cfc252bdb516b510510e82d8e3c28334a8ee793de9");
+    g_clear_pointer(&json, inv_json_free);
+    json = inv_cpu_record_to_json(record);
+    other = inv_cpu_record_from_json(json, &error);
+    assert_non_null(other);
+    assert_string_equal(other->fingerprint, record->fingerprint);
+    /* What it does not know of is no change. */
+    now = inv_cpu_record_copy(record);
+    now->brand = g_strdup("Intel Core i7 9xx (Nehalem Class Core i7)");
+    now->level_func7 = 0;
+    lines = inv_cpu_record_compare(record, now);
+    assert_null(lines[0]);
+    g_free(record->brand);
+    record->brand = g_strdup("another");
+    g_clear_pointer(&lines, g_strfreev);
+    lines = inv_cpu_record_compare(record, now);
+    assert_string_equal(lines[0], "brand: another → Intel Core i7 9xx (Nehalem Class Core i7)");
 }
 
 static void
@@ -279,6 +320,8 @@ static const DamageCase damage_cases[] = {
     { .name = "another family", .member = "family", .value = "7" },
     { .name = "no fingerprint", .member = "fingerprint", .value = "null" },
     { .name = "another version", .member = "version", .value = "99" },
+    { .name = "a name that would be a property", .member = "on", .value = "[\"aes=on,kvm\"]" },
+    { .name = "another machine's name", .member = "machine", .value = "\"q35,accel=kvm\"" },
     { .name = "features out of order", .member = "off", .value = "[\"b\",\"a\"]" },
 };
 
@@ -298,7 +341,7 @@ a_damaged_record_is_refused(void **state)
 int
 main(void)
 {
-    struct CMUnitTest tests[G_N_ELEMENTS(compare_cases) + G_N_ELEMENTS(damage_cases) + G_N_ELEMENTS(applied_cpus) + 5];
+    struct CMUnitTest tests[G_N_ELEMENTS(compare_cases) + G_N_ELEMENTS(damage_cases) + G_N_ELEMENTS(applied_cpus) + 6];
     gsize n = 0;
 
     for (gsize i = 0; i < G_N_ELEMENTS(compare_cases); i++)
@@ -307,6 +350,7 @@ main(void)
         tests[n++] = (struct CMUnitTest){ damage_cases[i].name, a_damaged_record_is_refused, setup, teardown, (void *)&damage_cases[i] };
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(what_a_record_holds, setup, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(the_fingerprint_never_changes, setup, teardown);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(a_record_of_before, setup, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(json_and_back, setup, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_setup_teardown(a_copy_is_the_same_and_its_own, setup, teardown);
     for (gsize i = 0; i < G_N_ELEMENTS(applied_cpus); i++)
