@@ -31,6 +31,7 @@ typedef struct {
     const char *default_model;        /* QEMU's name of the machine's default CPU model, or NULL: it has none */
     const InvCpuExpansion *host;      /* "max" under TCG, "host" under KVM: what this QEMU can give; or NULL */
     const char *const *host_unavailable; /* of `host`: expanded and yet not there; or NULL */
+    const InvFeatureSet *proved;      /* as inv_cpu_proved_features(), where `table` is a part only; or NULL */
     const InvFeatureSet *hardware;    /* the processor's own features (CPUID), or NULL: not known */
     const InvFeatureSet *kernel;      /* what this kernel's KVM offers to guests, or NULL: not known, or no part of it (TCG) */
     const InvCpuHostLimits *limits;   /* what this host's settings, kernel and microcode keep from guests, or NULL: not known */

@@ -27,7 +27,8 @@ G_BEGIN_DECLS
  * devices: {"devices":" virtio-blk-pci virtio-net-pci … "}: QEMU's types, sorted, a space around each.
  * machines: a line per type: {"machine", "alias" (or absent), "default":true (or absent), "max-vcpus",
  *   "tcg": PLACE, "kvm": PLACE}; a table that was not exported is absent.
- * a table: {"table":"pc-q35-7.2", "accelerator", "default-model", "known": SET, "host-model"} and a line per
+ * a table: {"table":"pc-q35-7.2", "accelerator", "default-model", "known": SET, "host-model", "proved": SET (what some
+ *   model has and QEMU does not filter: inv_cpu_proved_features())} and a line per
  *   model: {"model", "alias-of"} for an alias, else {"model", "type", "on": SET, "known": SET (absent: the
  *   table's), "unavailable":[names] (absent: this architecture does not say), "others":{"vendor", "level", …}}.
  *

@@ -56,7 +56,7 @@ struct InvHostExport {
     InvJson *machine_line;
     char *devices;         /* the line, NULL: not asked yet */
     InvCpuTable *table;
-    InvFeatureSet *hardware, *kernel;
+    InvFeatureSet *hardware, *kernel, *proved;
     InvCpuHostLimits *limits;
     char *default_model, *host_vendor;
     GError *damage;        /* the file's, not the host's */
@@ -436,6 +436,7 @@ forget(InvHostExport *host)
     g_clear_pointer(&host->table, inv_cpu_table_unref);
     g_clear_pointer(&host->hardware, inv_feature_set_free);
     g_clear_pointer(&host->kernel, inv_feature_set_free);
+    g_clear_pointer(&host->proved, inv_feature_set_free);
     g_clear_pointer(&host->limits, inv_cpu_host_limits_free);
     g_clear_pointer(&host->default_model, g_free);
     g_clear_pointer(&host->host_vendor, g_free);
@@ -687,7 +688,7 @@ read_table(InvHostExport *host, const InvJson *place, const char *arch, const ch
     }
     if (!line)
         return damaged(error, offset, "the table of the machine type is not here");
-    if (!read_set(host, list, line, "known", offset, &known, error) ||
+    if (!read_set(host, list, line, "known", offset, &known, error) || !read_set(host, list, line, "proved", offset, &host->proved, error) ||
         !read_set(host, list, host->head, "hardware", 0, &host->hardware, error) ||
         (host->accelerator == INV_VIRT_KVM && !read_set(host, list, inv_json_get(host->head, "kernel"), arch, 0, &host->kernel, error)))
         return FALSE;
@@ -739,6 +740,7 @@ fill_facts(gpointer data, const char *const *models, InvCpuFacts *facts, GError 
         .default_model = host->default_model,
         .host = host_model ? host_model->expansion : NULL,
         .host_unavailable = host_model ? (const char *const *)host_model->unavailable : NULL,
+        .proved = host->proved,
         .hardware = host->hardware,
         .kernel = host->kernel,
         .limits = host->limits,

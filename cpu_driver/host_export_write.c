@@ -157,7 +157,8 @@ inv_host_export_writer_add_emulator(InvHostExportWriter *writer, const InvHostEx
 static InvJson *
 others_json(const InvJson *others)
 {
-    static const char *const kept[] = { "vendor", "family", "model", "stepping", "level", "xlevel", "xlevel2", "level-func7", "min-level", "min-xlevel",
+    static const char *const kept[] = { "vendor", "family", "model", "stepping", "level", "xlevel", "xlevel2", "level-func7",
+                                        "min-level", "min-xlevel",
                                         "min-xlevel2", "phys-bits", "model-id", NULL };
     InvJson *json = inv_json_new_object();
 
@@ -211,6 +212,7 @@ append_table(InvHostExportWriter *writer, const InvCpuFacts *facts)
     InvJson *line = inv_json_new_object();
     const InvCpuModel *host = host_model(facts);
     const InvFeatureSet *known = facts->host ? facts->host->known : NULL;
+    g_autoptr(InvFeatureSet) proved = inv_cpu_proved_features(facts->table);
     gsize offset = writer->body->len;
 
     inv_json_object_set_string(line, "table", facts->machine);
@@ -219,6 +221,7 @@ append_table(InvHostExportWriter *writer, const InvCpuFacts *facts)
     inv_json_object_set_string(line, "host-model", host ? host->name : NULL);
     if (known)
         set_set(writer, line, "known", known);
+    set_set(writer, line, "proved", proved);
     append_line(writer->body, line);
     for (guint i = 0; i < inv_cpu_table_size(facts->table); i++) {
         const InvCpuModel *model = inv_cpu_table_at(facts->table, i);

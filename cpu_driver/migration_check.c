@@ -87,6 +87,41 @@ has_bit(const InvCpuFacts *facts, const char *name)
     return entry && entry->mask != 0;
 }
 
+InvFeatureSet *
+inv_cpu_proved_features(const InvCpuTable *table)
+{
+    InvFeatureSet *proved = inv_feature_set_new(inv_cpu_table_names(table));
+
+    for (guint i = 0; i < inv_cpu_table_size(table); i++) {
+        const InvCpuModel *model = inv_cpu_table_at(table, i);
+        g_autoptr(InvFeatureSet) on = NULL;
+
+        if (!model->has_usable || !model->expansion)
+            continue;
+        on = inv_feature_set_copy(model->expansion->on);
+        for (char **name = model->unavailable; name && *name; name++)
+            inv_feature_set_remove(on, *name);
+        inv_feature_set_unite(proved, on);
+    }
+    return proved;
+}
+
+/* What this QEMU can give to one who asks for it, or NULL: it was not asked. A new set. */
+static InvFeatureSet *
+can_give(const InvCpuFacts *facts)
+{
+    InvFeatureSet *gives = inv_cpu_host_gives(facts);
+    g_autoptr(InvFeatureSet) own = NULL;
+    const InvFeatureSet *proved = facts->proved;
+
+    if (!gives)
+        return NULL;
+    if (!proved)
+        proved = own = inv_cpu_proved_features(facts->table);
+    inv_feature_set_unite(gives, proved);
+    return gives;
+}
+
 /*
  * What QEMU would filter of @request, told from what it can give at all; *@known FALSE where its
  * table does not tell (no dictionary, no expansions). Owned by the caller.
@@ -95,7 +130,7 @@ static char **
 predict(const InvCpuFacts *facts, const InvCpuRequest *request, gboolean *known)
 {
     const InvCpuModel *model = request->model ? inv_cpu_table_find(facts->table, request->model) : NULL;
-    g_autoptr(InvFeatureSet) gives = inv_cpu_host_gives(facts);
+    g_autoptr(InvFeatureSet) gives = can_give(facts);
     g_autoptr(InvFeatureSet) on = NULL;
     g_autofree const char **list = NULL;
     g_autoptr(GStrvBuilder) builder = g_strv_builder_new();
@@ -141,6 +176,16 @@ refused_model(const InvCpuFacts *facts, const GError *cause)
     return verdict;
 }
 
+static gboolean
+is_blocked(const InvVerdict *verdict, const char *feature)
+{
+    for (guint i = 0; i < verdict->blockers->len; i++) {
+        if (strcmp(((const InvBlocker *)g_ptr_array_index(verdict->blockers, i))->feature, feature) == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
 /* KVM and QEMU refuse to send the state of some features (invtsc) to another host, whatever that has. */
 static void
 refuse_immobile(InvVerdict *verdict, const InvCpuFacts *facts, const InvCpuRecord *record)
@@ -149,7 +194,7 @@ refuse_immobile(InvVerdict *verdict, const InvCpuFacts *facts, const InvCpuRecor
         const InvCpuMapFeature *entry = inv_cpu_map_find(facts->map, *name);
         g_autofree char *reason = NULL;
 
-        if (!entry || !entry->mask || entry->migratable)
+        if (!entry || !entry->mask || entry->migratable || is_blocked(verdict, *name))
             continue;
         reason = g_strdup_printf("the guest sees %s, which QEMU lets no guest take to another host", *name);
         inv_verdict_add(verdict, *name, INV_LAYER_QEMU, reason,
@@ -169,6 +214,8 @@ refuse_filtered(InvVerdict *verdict, const InvCpuFacts *facts, const InvCpu *cpu
     for (guint i = 0; i < told->blockers->len; i++) {
         const InvBlocker *blocker = g_ptr_array_index(told->blockers, i);
 
+        if (is_blocked(verdict, blocker->feature))
+            continue;
         inv_verdict_add(verdict, blocker->feature, blocker->layer, blocker->reason, "migrate to a host that gives it");
         verdict->outcome = INV_OUTCOME_REFUSED;
     }
@@ -192,9 +239,9 @@ inv_migration_check_cpu(const InvCpuFacts *facts, const InvCpu *cpu, const InvCp
         verdict = inv_cpu_verdict(facts, cpu, asked, (const char *const *)unavailable);
     } else {
         verdict = inv_cpu_hold(facts, asked, record);
+        refuse_immobile(verdict, facts, record);
         unavailable = predict(facts, asked, &known);
         refuse_filtered(verdict, facts, cpu, asked, unavailable);
-        refuse_immobile(verdict, facts, record);
     }
     if (!verdict->model)
         verdict->model = g_strdup(inv_cpu_request_model(asked));

@@ -98,6 +98,13 @@ void inv_migration_verdict_need(InvMigrationVerdict *verdict, const char *argume
 InvMigrationVerdict *inv_migration_check(const InvMigrationSubject *subject, const InvMigrationHost *host);
 
 /*
+ * What some model has here and QEMU does not filter of it. More than what stands for the host has: QEMU
+ * leaves features out of "host" and "max" that it gives to whoever asks (topoext). A new set, owned by the
+ * caller.
+ */
+InvFeatureSet *inv_cpu_proved_features(const InvCpuTable *table);
+
+/*
  * The CPU's part of it: REFUSED unless a guest there has exactly the CPU of @record; without a
  * record as a first start there would be decided. @cpu may be NULL. *@request, when not NULL: what
  * QEMU would be asked for, settled by nobody yet, owned by the caller; NULL where there is none.

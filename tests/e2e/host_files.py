@@ -43,19 +43,19 @@ class HostFile:
                 return offset, self.body[offset:offset + length].splitlines(keepends=True)
         raise KeyError(machine)
 
-    def edit_model(self, emulator, machine, model, change, accelerator="tcg"):
-        """change(dict) edits the model's line, which must keep its length."""
+    def edit_line(self, emulator, machine, kind, name, change, accelerator="tcg"):
+        """change(dict) edits the line of that "model" or "table", which must keep its length."""
         offset, lines = self.table(emulator, machine, accelerator)
         for text in lines:
             value = json.loads(text)
-            if value.get("model") == model:
+            if value.get(kind) == name:
                 change(value)
                 fresh = line(value)
                 assert len(fresh) == len(text), (len(fresh), len(text))
                 self.body = self.body[:offset] + fresh + self.body[offset + len(text):]
                 return
             offset += len(text)
-        raise KeyError(model)
+        raise KeyError(name)
 
     def put(self, lines):
         """Where the @lines, of dicts, stand now."""
@@ -77,24 +77,27 @@ class HostFile:
         emulator["machines"] = self.put([dict(value, **{accelerator: place}) if value["machine"] == machine else value
                                          for value in self.machines(emulator)])
 
-    def without(self, value, feature):
+    def without(self, value, feature, member="on"):
         """The line of a model without @feature; its length stays. Had it that?"""
         number = self.names().index(feature)
-        digits = list(value.get("on", ""))
+        digits = list(value.get(member, ""))
         if number // 4 >= len(digits) or not int(digits[number // 4], 16) >> number % 4 & 1:
             return False
         digits[number // 4] = "%x" % (int(digits[number // 4], 16) & ~(1 << number % 4))
-        value["on"] = "".join(digits)
+        value[member] = "".join(digits)
         return True
 
     def hide(self, emulator, machine, feature, accelerator="tcg"):
-        """As on a host that cannot give @feature, for domains that ask for more than a model."""
-        self.edit_model(emulator, machine, "max", lambda value: self.without(value, feature), accelerator)
+        """As on a host that cannot give @feature, for domains that ask for more than a model; no line changes its length."""
+        self.edit_line(emulator, machine, "model", "max", lambda value: self.without(value, feature), accelerator)
+        self.edit_line(emulator, machine, "table", machine, lambda value: self.without(value, feature, "proved"), accelerator)
 
     def take_away(self, emulator, machine, feature, accelerator="tcg"):
         """As on a host that cannot give @feature."""
         def change(value):
-            if value.get("model") == "max":
+            if "proved" in value:
+                self.without(value, feature, "proved")
+            elif value.get("model") == "max":
                 self.without(value, feature)
             elif self.without(dict(value), feature) and feature not in value["unavailable"]:
                 value["unavailable"] = sorted(value["unavailable"] + [feature])
