@@ -197,12 +197,18 @@ check_together(const InvMigrationSettings *settings, GError **error)
     return TRUE;
 }
 
-/* A word that this QEMU was built without, such as a compression, is no failure of its own. */
-static void
-name_unsupported(GError **error)
+/* What this QEMU was built without, or its host does not let it do, is no failure of its own. */
+static gboolean
+explain_refusal(GError *refused, GError **error)
 {
-    if (error && *error && inv_error_code(*error) == VIR_ERR_OPERATION_FAILED && strstr((*error)->message, "does not accept value"))
-        (*error)->code = VIR_ERR_OPERATION_UNSUPPORTED;
+    gboolean postcopy = strstr(refused->message, "ostcopy is not supported") != NULL;
+
+    if (postcopy)
+        g_prefix_error(&refused, "postcopy needs a host that gives QEMU's account userfaultfd (sysctl vm.unprivileged_userfaultfd=1): ");
+    if (postcopy || strstr(refused->message, "does not accept value"))
+        refused->code = VIR_ERR_OPERATION_UNSUPPORTED;
+    g_propagate_error(error, refused);
+    return FALSE;
 }
 
 gboolean
@@ -211,6 +217,7 @@ inv_migration_configure(InvQmp *qmp, const InvMigrationSettings *settings, gbool
     g_auto(Abilities) abilities = { NULL, NULL };
     g_autoptr(InvJson) capabilities = NULL;
     g_autoptr(InvJson) parameters = inv_json_new_object();
+    GError *refused = NULL;
 
     if (!check_together(settings, error) || !ask_abilities(qmp, &abilities, deadline_ms, error))
         return FALSE;
@@ -218,12 +225,11 @@ inv_migration_configure(InvQmp *qmp, const InvMigrationSettings *settings, gbool
     if (!capabilities || (settings->multifd_channels && !add_multifd(parameters, &abilities, settings, error)) ||
         (!incoming && !add_source_parameters(parameters, &abilities, settings, error)))
         return FALSE;
-    if (!inv_qmp_call(qmp, "migrate-set-capabilities", capabilities, deadline_ms, NULL, error))
-        return FALSE;
-    if (inv_json_size(parameters) == 0 || inv_qmp_call(qmp, "migrate-set-parameters", parameters, deadline_ms, NULL, error))
+    if (inv_qmp_call(qmp, "migrate-set-capabilities", capabilities, deadline_ms, NULL, &refused) &&
+        (inv_json_size(parameters) == 0 ||
+         inv_qmp_call(qmp, "migrate-set-parameters", parameters, deadline_ms, NULL, &refused)))
         return TRUE;
-    name_unsupported(error);
-    return FALSE;
+    return explain_refusal(refused, error);
 }
 
 gboolean

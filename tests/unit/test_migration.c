@@ -212,8 +212,11 @@ static const ConfigureCase configure_cases[] = {
       .code = VIR_ERR_OPERATION_UNSUPPORTED, .message = "postcopy together with several connections" },
     { .name = "postcopy in a tunnel", .settings = { .postcopy = TRUE, .one_way = TRUE },
       .code = VIR_ERR_OPERATION_UNSUPPORTED, .message = "in one direction" },
-    { .name = "refused", .answers = { { "migrate-set-capabilities", "!Postcopy is not supported" } },
-      .code = VIR_ERR_OPERATION_FAILED, .message = "QEMU refused 'migrate-set-capabilities': Postcopy is not supported" },
+    { .name = "no userfaultfd", .settings = { .postcopy = TRUE },
+      .answers = { { "migrate-set-capabilities", "!Postcopy is not supported" } },
+      .code = VIR_ERR_OPERATION_UNSUPPORTED, .message = "vm.unprivileged_userfaultfd=1" },
+    { .name = "refused", .answers = { { "migrate-set-capabilities", "!There's a migration process in progress" } },
+      .code = VIR_ERR_OPERATION_FAILED, .message = "QEMU refused 'migrate-set-capabilities': There's a migration process in progress" },
     { .name = "answers of another type", .settings = { .bandwidth = 1 }, .capabilities = "events", .parameters = "[1]",
       .code = VIR_ERR_OPERATION_UNSUPPORTED, .message = "'max-bandwidth'" },
 };

@@ -304,11 +304,12 @@ link_is_not_followed(void **state)
 static void
 image_is_given_to_the_guests(void **state)
 {
-    g_autofree char *path = path_of("vda");
+    g_autofree char *path = NULL;
     struct stat status;
 
     if (geteuid() != 0)
         skip();
+    path = path_of("vda");
     parse(DISK("vda", ""));
     disks = inv_migration_copied_disks(domain, NULL, &error);
     ((InvCopiedDisk *)g_ptr_array_index(disks, 0))->capacity = MIB;

@@ -391,6 +391,16 @@ assert_no_copy_is_left(void)
         assert_true(g_str_has_prefix(inv_json_get_string(inv_json_at(nodes, i), "node-name"), "disk0-"));
 }
 
+/* The test is skipped where the kernel keeps from this account what postcopy needs. */
+static void
+configure_destination(const MoveCase *row)
+{
+    if (!inv_migration_configure(destination.qmp, &row->settings, TRUE, DEADLINE_MS, &error) && row->settings.postcopy &&
+        strstr(error->message, "userfaultfd"))
+        skip();
+    must(error == NULL);
+}
+
 static void
 guest_moves_and_waits_for_cont(void **state)
 {
@@ -400,7 +410,7 @@ guest_moves_and_waits_for_cont(void **state)
     if (!start_both(row->from, row->to))
         skip();
     must(inv_migration_configure(source.qmp, &row->settings, FALSE, DEADLINE_MS, &error));
-    must(inv_migration_configure(destination.qmp, &row->settings, TRUE, DEADLINE_MS, &error));
+    configure_destination(row);
     address = listen_somewhere(row->tcp);
     if (row->copy)
         start_copy(row->tcp);
@@ -537,17 +547,14 @@ slow_copy_is_not_finished(void **state)
     const MoveCase *row = *state;
     g_autofree char *socket_path = NULL;
     gboolean ready = TRUE;
-    guint64 total = 0;
-    guint64 done = 0;
 
     if (!start_both(row->from, row->to))
         skip();
     socket_path = path_of("copy.sock");
     must(inv_migration_copy_serve(destination.qmp, disks[1], NULL, 0, 0, socket_path, NULL, DEADLINE_MS, &error));
     must(inv_migration_copy_start(source.qmp, disks[0], NULL, 0, socket_path, FALSE, 65536, DEADLINE_MS, &error));
-    must(inv_migration_copy_query(source.qmp, disks[0], &ready, &total, &done, DEADLINE_MS, &error));
+    must(inv_migration_copy_query(source.qmp, disks[0], &ready, NULL, NULL, DEADLINE_MS, &error));
     assert_false(ready);
-    assert_true(done < total || total == 0);
     assert_false(inv_migration_copy_finish(source.qmp, disks[0], FALSE, DEADLINE_MS, &error));
     assert_non_null(strstr(error->message, "have not caught up"));
     assert_no_copy_is_left();
@@ -555,19 +562,57 @@ slow_copy_is_not_finished(void **state)
     must(inv_migration_copy_stop_serving(destination.qmp, DEADLINE_MS, &error));
 }
 
+/* The network is cut while each side has a part of the guest: both wait, and go on over another address. */
+static void
+postcopy_is_recovered(void **state)
+{
+    const MoveCase *row = *state;
+    g_autofree char *address = NULL;
+    g_autofree char *again = NULL;
+
+    if (!start_both(row->from, row->to))
+        skip();
+    must(inv_migration_configure(source.qmp, &row->settings, FALSE, DEADLINE_MS, &error));
+    configure_destination(row);
+    address = listen_somewhere(FALSE);
+    again = g_strconcat(address, ".again", NULL);
+    must(inv_migration_start(source.qmp, address, FALSE, DEADLINE_MS, &error));
+    wait_state(source.qmp, INV_MIGRATION_ACTIVE);
+    must(inv_migration_start_postcopy(source.qmp, DEADLINE_MS, &error));
+    wait_state(source.qmp, INV_MIGRATION_PRE_SWITCHOVER);
+    must(inv_migration_continue(source.qmp, DEADLINE_MS, &error));
+    wait_state(source.qmp, INV_MIGRATION_POSTCOPY);
+    wait_state(destination.qmp, INV_MIGRATION_POSTCOPY);
+    assert_status(destination.qmp, "paused");
+    must(inv_migration_pause_postcopy(source.qmp, DEADLINE_MS, &error));
+    wait_state(source.qmp, INV_MIGRATION_POSTCOPY_PAUSED);
+    wait_state(destination.qmp, INV_MIGRATION_POSTCOPY_PAUSED);
+    assert_false(inv_migration_cancel(source.qmp, DEADLINE_MS, &error));
+    assert_int_equal(inv_error_code(error), VIR_ERR_OPERATION_INVALID);
+    g_clear_error(&error);
+    must(inv_migration_listen_recover(destination.qmp, again, DEADLINE_MS, &error));
+    must(inv_migration_set_parameter(source.qmp, "max-postcopy-bandwidth", 0, DEADLINE_MS, &error));
+    must(inv_migration_start(source.qmp, again, TRUE, DEADLINE_MS, &error));
+    wait_state(source.qmp, INV_MIGRATION_COMPLETED);
+    wait_state(destination.qmp, INV_MIGRATION_COMPLETED);
+    assert_status(source.qmp, "postmigrate");
+    assert_status(destination.qmp, "paused");
+}
+
 #define PLAIN { .pause_before_switchover = TRUE }
+#define SLOW_POSTCOPY { .pause_before_switchover = TRUE, .postcopy = TRUE, .bandwidth = 65536, .postcopy_bandwidth = 65536 }
 
 static const MoveCase move_cases[] = {
     { .name = "precopy over TCP", .settings = PLAIN, .tcp = TRUE },
     { .name = "precopy with its disk", .settings = PLAIN, .copy = TRUE },
-    { .name = "postcopy", .settings = { .pause_before_switchover = TRUE, .postcopy = TRUE, .bandwidth = 65536 } },
+    { .name = "postcopy", .settings = SLOW_POSTCOPY },
     { .name = "one way", .settings = { .pause_before_switchover = TRUE, .one_way = TRUE } },
     { .name = "multifd with zlib", .settings = { .pause_before_switchover = TRUE, .multifd_channels = 3, .multifd_compression = (char *)"zlib" } },
     { .name = "xbzrle and auto-converge",
       .settings = { .pause_before_switchover = TRUE, .xbzrle = TRUE, .xbzrle_cache = 1 << 20, .auto_converge = TRUE, .downtime_ms = 200 } },
     { .name = "precopy to the second QEMU, with its disk", .to = 1, .settings = PLAIN, .tcp = TRUE, .copy = TRUE },
     { .name = "postcopy to the second QEMU", .to = 1,
-      .settings = { .pause_before_switchover = TRUE, .postcopy = TRUE, .bandwidth = 65536 } },
+      .settings = SLOW_POSTCOPY },
     { .name = "multifd to the second QEMU", .to = 1, .settings = { .pause_before_switchover = TRUE, .multifd_channels = 2 } },
     { .name = "precopy from the second QEMU, with its disk", .from = 1, .settings = PLAIN, .copy = TRUE },
     { .name = "multifd from the second QEMU", .from = 1, .settings = { .pause_before_switchover = TRUE, .multifd_channels = 2 } },
@@ -581,6 +626,8 @@ static const struct {
     { cancelled_before_the_last_step, { .name = "cancelled before the last step, second QEMU", .from = 1, .to = 1, .settings = PLAIN } },
     { nobody_answers, { .name = "nobody listens", .settings = PLAIN } },
     { nobody_answers, { .name = "nobody listens to the second QEMU", .from = 1, .to = 1, .settings = PLAIN } },
+    { postcopy_is_recovered, { .name = "postcopy is recovered", .settings = SLOW_POSTCOPY } },
+    { postcopy_is_recovered, { .name = "postcopy to the second QEMU is recovered", .to = 1, .settings = SLOW_POSTCOPY } },
     { destination_dies_in_the_copy, { .name = "the destination dies in the copy" } },
     { destination_dies_in_the_copy, { .name = "the destination dies in the copy, second QEMU", .from = 1, .to = 1, .tcp = TRUE } },
     { slow_copy_is_not_finished, { .name = "a slow copy is not finished" } },
