@@ -258,10 +258,10 @@ inv_migration_listen(InvQmp *qmp, const char *address, gboolean *in_use, guint d
 gboolean
 inv_migration_listen_recover(InvQmp *qmp, const char *address, guint deadline_ms, GError **error)
 {
-    InvJson *arguments = inv_json_new_object();
+    g_autoptr(InvJson) arguments = inv_json_new_object();
 
     inv_json_object_set_string(arguments, "uri", address);
-    return call_with(qmp, "migrate-recover", arguments, deadline_ms, error);
+    return inv_qmp_call_out_of_band(qmp, "migrate-recover", arguments, deadline_ms, error);
 }
 
 gboolean
@@ -293,7 +293,7 @@ inv_migration_start_postcopy(InvQmp *qmp, guint deadline_ms, GError **error)
 gboolean
 inv_migration_pause_postcopy(InvQmp *qmp, guint deadline_ms, GError **error)
 {
-    return inv_qmp_call(qmp, "migrate-pause", NULL, deadline_ms, NULL, error);
+    return inv_qmp_call_out_of_band(qmp, "migrate-pause", NULL, deadline_ms, error);
 }
 
 static gboolean

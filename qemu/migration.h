@@ -51,7 +51,10 @@ gboolean inv_migration_configure(InvQmp *qmp, const InvMigrationSettings *settin
  */
 gboolean inv_migration_listen(InvQmp *qmp, const char *address, gboolean *in_use, guint deadline_ms, GError **error);
 
-/* Incoming, in state POSTCOPY_PAUSED: listens for the recovery. */
+/*
+ * Incoming, in state POSTCOPY_PAUSED: listens for the recovery. While the guest runs and waits for a page,
+ * this QEMU may answer nothing else, not even inv_migration_query(), until the recovery has begun.
+ */
 gboolean inv_migration_listen_recover(InvQmp *qmp, const char *address, guint deadline_ms, GError **error);
 
 /* Outgoing. @resume: a paused postcopy goes on. That the address cannot be reached shows later, as state FAILED. */

@@ -56,6 +56,7 @@ struct InvQmp {
     GError *lost;        /* why the connection is gone, or NULL */
     gboolean negotiated; /* from here on the user hears of events and of the end */
     InvJson *greeting;   /* immutable once set */
+    gboolean out_of_band; /* QEMU takes commands past those that it is busy with; set before the user has it */
 };
 
 static void
@@ -345,11 +346,11 @@ start_reading(gpointer data)
 }
 
 static char *
-command_text(const InvQmpCommand *command, guint64 id)
+command_text(const InvQmp *qmp, const InvQmpCommand *command, guint64 id)
 {
     g_autoptr(InvJson) message = inv_json_new_object();
 
-    inv_json_object_set_string(message, "execute", command->command);
+    inv_json_object_set_string(message, command->out_of_band && qmp->out_of_band ? "exec-oob" : "execute", command->command);
     if (command->arguments)
         inv_json_object_set(message, "arguments", inv_json_copy(command->arguments));
     inv_json_object_set_uint(message, "id", id);
@@ -371,7 +372,7 @@ send_locked(InvQmp *qmp, const InvQmpCommand *commands, guint n, Batch *batch, R
         return inv_error_set(error, VIR_ERR_OPERATION_TIMEOUT, "'%s' was not sent: QEMU does not read its monitor",
                              commands[0].command);
     for (guint i = 0; i < n; i++) {
-        g_autofree char *text = command_text(&commands[i], ++qmp->last_id);
+        g_autofree char *text = command_text(qmp, &commands[i], ++qmp->last_id);
 
         requests[i] = (Request){ .batch = batch, .id = qmp->last_id, .command = commands[i].command };
         g_hash_table_insert(qmp->pending, &requests[i].id, &requests[i]);
@@ -442,14 +443,13 @@ inv_qmp_call_many(InvQmp *qmp, const InvQmpCommand *commands, guint n, guint dea
     return !failure;
 }
 
-gboolean
-inv_qmp_call(InvQmp *qmp, const char *command, const InvJson *arguments, guint deadline_ms, InvJson **reply, GError **error)
+static gboolean
+call_one(InvQmp *qmp, const InvQmpCommand *call, guint deadline_ms, InvJson **reply, GError **error)
 {
-    const InvQmpCommand call = { .command = command, .arguments = arguments };
     g_autoptr(InvJson) answer = NULL;
     GError *refused = NULL;
 
-    if (!inv_qmp_call_many(qmp, &call, 1, deadline_ms, &answer, &refused, error))
+    if (!inv_qmp_call_many(qmp, call, 1, deadline_ms, &answer, &refused, error))
         return FALSE;
     if (refused) {
         g_propagate_error(error, refused);
@@ -485,6 +485,39 @@ inv_qmp_wait_event(InvQmp *qmp, guint64 seen, guint deadline_ms)
     more = qmp->events != seen;
     g_mutex_unlock(&qmp->lock);
     return more;
+}
+
+gboolean
+inv_qmp_call(InvQmp *qmp, const char *command, const InvJson *arguments, guint deadline_ms, InvJson **reply, GError **error)
+{
+    const InvQmpCommand call = { .command = command, .arguments = arguments };
+
+    return call_one(qmp, &call, deadline_ms, reply, error);
+}
+
+gboolean
+inv_qmp_call_out_of_band(InvQmp *qmp, const char *command, const InvJson *arguments, guint deadline_ms, GError **error)
+{
+    const InvQmpCommand call = { .command = command, .arguments = arguments, .out_of_band = TRUE };
+
+    return call_one(qmp, &call, deadline_ms, NULL, error);
+}
+
+/* Leaves negotiation mode. Where QEMU offers it, out of band: a QEMU that hangs on a page it waits for still takes those. */
+static gboolean
+negotiate(InvQmp *qmp, guint deadline_ms, GError **error)
+{
+    g_auto(GStrv) offered = inv_json_get_strv(inv_json_get(qmp->greeting, "QMP"), "capabilities");
+    g_autoptr(InvJson) arguments = inv_json_new_object();
+    const char *const wanted[] = { "oob", NULL };
+
+    if (!g_strv_contains((const char *const *)offered, "oob"))
+        return inv_qmp_call(qmp, "qmp_capabilities", NULL, deadline_ms, NULL, error);
+    inv_json_object_set_strv(arguments, "enable", wanted);
+    if (!inv_qmp_call(qmp, "qmp_capabilities", arguments, deadline_ms, NULL, error))
+        return FALSE;
+    qmp->out_of_band = TRUE;
+    return TRUE;
 }
 
 static gboolean
@@ -527,8 +560,7 @@ inv_qmp_new(InvIoThread *io, int fd, guint deadline_ms, InvQmpEvent event, InvQm
     inv_io_thread_call(io, start_reading, qmp);
 
     if (!wait_for_greeting(qmp, deadline_ms, error) ||
-        !inv_qmp_call(qmp, "qmp_capabilities", NULL, (guint)MAX((end - g_get_monotonic_time()) / G_TIME_SPAN_MILLISECOND, 1), NULL,
-                      error))
+        !negotiate(qmp, (guint)MAX((end - g_get_monotonic_time()) / G_TIME_SPAN_MILLISECOND, 1), error))
         return NULL;
     return g_steal_pointer(&qmp);
 }

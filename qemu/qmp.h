@@ -59,6 +59,13 @@ gboolean inv_qmp_call(InvQmp *qmp, const char *command, const InvJson *arguments
                       GError **error);
 
 /*
+ * The same for the few commands that QEMU takes out of band (migrate-recover, migrate-pause): they are
+ * answered even while its main loop hangs, as it may on a page of a guest whose postcopy was cut off.
+ * Where QEMU offers no such thing it is a plain call.
+ */
+gboolean inv_qmp_call_out_of_band(InvQmp *qmp, const char *command, const InvJson *arguments, guint deadline_ms, GError **error);
+
+/*
  * The same for many calls, sent without waiting in between: @replies[i] is NULL where call i
  * failed, and then @errors[i] (an array of @n GError pointers, or NULL) says why. FALSE with @error
  * only when the connection or the deadline failed.
@@ -66,6 +73,7 @@ gboolean inv_qmp_call(InvQmp *qmp, const char *command, const InvJson *arguments
 typedef struct {
     const char *command;
     const InvJson *arguments; /* borrowed, may be NULL */
+    gboolean out_of_band;     /* as inv_qmp_call_out_of_band() */
 } InvQmpCommand;
 gboolean inv_qmp_call_many(InvQmp *qmp, const InvQmpCommand *commands, guint n, guint deadline_ms, InvJson **replies,
                            GError **errors, GError **error);
