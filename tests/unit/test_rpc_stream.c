@@ -21,6 +21,7 @@
 #include "rpc/client.h"
 #include "rpc/server.h"
 #include "tests/unit/rpc_peer.h"
+#include "tests/unit/test_table.h"
 #include "util/error.h"
 #include "util/fd.h"
 
@@ -797,7 +798,6 @@ int
 main(void)
 {
     static const guint32 ways[] = { FROM_CLIENT, TO_CLIENT, BOTH_WAYS };
-    g_autoptr(GArray) tests = g_array_new(FALSE, TRUE, sizeof(struct CMUnitTest));
     static const struct CMUnitTest others[] = {
         cmocka_unit_test_setup_teardown(data_arrives_and_ends, setup, teardown),
         cmocka_unit_test_setup_teardown(backpressure_loses_nothing, setup, teardown),
@@ -820,17 +820,10 @@ main(void)
         cmocka_unit_test_setup_teardown(server_goes_while_pumping, setup, teardown),
         cmocka_unit_test_setup_teardown(far_end_gone_before_the_pump, setup, teardown),
     };
+    TestTable *table = test_table_new(setup, teardown);
 
-    for (gsize i = 0; i < G_N_ELEMENTS(flood_cases); i++) {
-        const struct CMUnitTest test = { flood_cases[i].name, flood, setup, teardown, (void *)&flood_cases[i] };
-
-        g_array_append_val(tests, test);
-    }
-    for (gsize i = 0; i < G_N_ELEMENTS(misuse_cases); i++) {
-        const struct CMUnitTest test = { misuse_cases[i].name, misuse, setup, teardown, (void *)&misuse_cases[i] };
-
-        g_array_append_val(tests, test);
-    }
-    g_array_append_vals(tests, others, G_N_ELEMENTS(others));
-    return _cmocka_run_group_tests("rpc_stream", (struct CMUnitTest *)(void *)tests->data, tests->len, NULL, NULL);
+    TEST_TABLE_ADD_ROWS(table, flood_cases, flood);
+    TEST_TABLE_ADD_ROWS(table, misuse_cases, misuse);
+    test_table_add_all(table, others, G_N_ELEMENTS(others));
+    return test_table_run(table, "rpc_stream", NULL, NULL);
 }
