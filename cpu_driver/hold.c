@@ -10,6 +10,13 @@
 #define USUAL_PHYS_BITS 40
 #define VENDOR_ID_LENGTH 12u
 
+/* One register of CPUID. */
+typedef struct {
+    guint32 leaf, subleaf;
+    InvCpuRegister reg;
+    guint32 bits;
+} Word;
+
 /* A request that is being held to a record. */
 typedef struct {
     const InvCpuFacts *facts;
@@ -18,29 +25,49 @@ typedef struct {
     const InvCpuExpansion *model; /* what the record's model means here, or NULL */
     InvCpuRequest *request;
     InvFeatureSet *on;            /* the record's */
-    GHashTable *words;            /* "00000001.0.ecx" → GUINT_TO_POINTER(bits), the record's */
+    GArray *words;                /* of Word, the record's */
 } Hold;
 
 static void
 hold_clear(Hold *hold)
 {
     g_clear_pointer(&hold->on, inv_feature_set_free);
-    g_clear_pointer(&hold->words, g_hash_table_unref);
+    g_clear_pointer(&hold->words, g_array_unref);
 }
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Hold, hold_clear)
 
-static GHashTable *
+/* "00000001.0.ecx=0098e3fd" */
+static gboolean
+read_word(const char *text, Word *word)
+{
+    static const char *const registers[] = { "eax", "ebx", "ecx", "edx", NULL };
+    g_auto(GStrv) parts = g_strsplit_set(text, ".=", -1);
+    guint64 leaf, subleaf, bits;
+
+    if (g_strv_length(parts) != 4 || !g_ascii_string_to_unsigned(parts[0], 16, 0, G_MAXUINT32, &leaf, NULL) ||
+        !g_ascii_string_to_unsigned(parts[1], 16, 0, G_MAXUINT32, &subleaf, NULL) ||
+        !g_ascii_string_to_unsigned(parts[3], 16, 0, G_MAXUINT32, &bits, NULL))
+        return FALSE;
+    for (guint i = 0; registers[i]; i++) {
+        if (strcmp(parts[2], registers[i]) == 0) {
+            *word = (Word){ (guint32)leaf, (guint32)subleaf, (InvCpuRegister)i, (guint32)bits };
+            return TRUE;
+        }
+    }
+    return FALSE;
+}
+
+static GArray *
 words_of(const char *text)
 {
-    GHashTable *words = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    GArray *words = g_array_new(FALSE, FALSE, sizeof(Word));
     g_auto(GStrv) list = g_strsplit(text ? text : "", " ", -1);
 
-    for (char **word = list; *word; word++) {
-        char *equals = strchr(*word, '=');
-        guint64 bits;
+    for (char **item = list; *item; item++) {
+        Word word;
 
-        if (equals && g_ascii_string_to_unsigned(equals + 1, 16, 0, G_MAXUINT32, &bits, NULL))
-            g_hash_table_replace(words, g_strndup(*word, (gsize)(equals - *word)), GUINT_TO_POINTER((guint)bits));
+        if (read_word(*item, &word))
+            g_array_append_val(words, word);
     }
     return words;
 }
@@ -49,16 +76,19 @@ words_of(const char *text)
 static gboolean
 word_has(const Hold *hold, const InvCpuMapFeature *entry, gboolean *known)
 {
-    static const char *const registers[] = { "eax", "ebx", "ecx", "edx" };
-    g_autofree char *key = NULL;
-    gpointer bits;
-
     *known = FALSE;
     if (!entry || entry->is_msr || !entry->mask)
         return FALSE;
-    key = g_strdup_printf("%08x.%x.%s", entry->leaf, entry->subleaf, registers[entry->reg]);
-    *known = g_hash_table_lookup_extended(hold->words, key, NULL, &bits);
-    return *known && (GPOINTER_TO_UINT(bits) & entry->mask) == entry->mask;
+    /* QEMU has some forty of them. */
+    for (guint i = 0; i < hold->words->len; i++) {
+        const Word *word = &g_array_index(hold->words, Word, i);
+
+        if (word->leaf == entry->leaf && word->subleaf == entry->subleaf && word->reg == entry->reg) {
+            *known = TRUE;
+            return (word->bits & entry->mask) == entry->mask;
+        }
+    }
+    return FALSE;
 }
 
 static gboolean

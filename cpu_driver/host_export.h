@@ -17,13 +17,13 @@ G_BEGIN_DECLS
  * first line, and each holds one or more whole lines.
  *
  * The first line, at most 1 MiB: {"invar-host":1, "hostname", "uuid", "exported" (seconds since 1970),
- *   "arch", "memory-total", "memory-available" (bytes), "settings" (null: KVM does not work there):
- *   {"release", "cmdline", "parameters":[…], "chip":[vendor, family, model, stepping] or null},
+ *   "arch", "memory-total", "memory-available" (bytes), "settings": PLACE (absent: KVM does not work there),
  *   "hardware": SET (or absent), "kernel": {ARCH: SET}, "names": PLACE, "emulators": [{"path", "arch", "version",
  *   "usual":true (or absent: a domain that names no emulator does not get it), "tcg", "kvm" ("": works, else why
  *   not), "devices": PLACE, "machines": PLACE}]}
  * names: {"names":["3dnow",…]}: libvirt's names of features; SET is a string of hex digits, the n-th
  *   of which stands for the names 4n to 4n+3, the first of them its lowest bit.
+ * settings: {"release", "cmdline", "parameters":[…], "chip":[vendor, family, model, stepping] (or absent)}.
  * devices: {"devices":" virtio-blk-pci virtio-net-pci … "}: QEMU's types, sorted, a space around each.
  * machines: a line per type: {"machine", "alias" (or absent), "default":true (or absent), "max-vcpus",
  *   "tcg": PLACE, "kvm": PLACE}; a table that was not exported is absent.

@@ -643,27 +643,42 @@ read_set(InvHostExport *host, const NameList *list, const InvJson *json, const c
     return *set || damaged(error, offset, "a set of features is none");
 }
 
-static InvCpuHostLimits *
-limits_of(const InvHostExport *host, const Dictionary *dictionary)
+/* The one line at @place. */
+static InvJson *
+read_line(const InvHostExport *host, const InvJson *place, GError **error)
 {
-    const InvJson *settings = inv_json_get(host->head, "settings");
+    guint64 offset = 0;
+    gsize length = 0;
+    g_autofree char *text = read_place(host, place, &offset, &length, error);
+
+    return text ? parse_line(text, length - 1, offset, error) : NULL;
+}
+
+/* What KVM is set to there; nothing where the file does not say. */
+static gboolean
+read_limits(InvHostExport *host, const Dictionary *dictionary, GError **error)
+{
+    const InvJson *place = inv_json_get(host->head, "settings");
+    gboolean wanted = dictionary->limits && place && host->accelerator == INV_VIRT_KVM;
+    g_autoptr(InvJson) settings = wanted ? read_line(host, place, error) : NULL;
     const InvJson *chip = inv_json_get(settings, "chip");
     g_auto(GStrv) parameters = inv_json_get_strv(settings, "parameters");
     guint64 numbers[3] = { 0 };
     InvCpuSignature signature = { .vendor = inv_json_string(inv_json_at(chip, 0)) };
 
-    if (!dictionary->limits || !settings || inv_json_type(settings) != INV_JSON_OBJECT || host->accelerator != INV_VIRT_KVM)
-        return NULL;
+    if (!settings)
+        return !wanted;
     for (guint i = 0; i < G_N_ELEMENTS(numbers); i++)
         inv_json_uint(inv_json_at(chip, i + 1), &numbers[i]);
     signature.family = (guint)MIN(numbers[0], G_MAXUINT);
     signature.model_number = (guint)MIN(numbers[1], G_MAXUINT);
     signature.stepping = (guint)MIN(numbers[2], G_MAXUINT);
-    return inv_cpu_host_limits_new(dictionary->limits, dictionary->map,
-                                   &(InvCpuHostSettings){ .release = inv_json_get_string(settings, "release"),
-                                                          .cmdline = inv_json_get_string(settings, "cmdline"),
-                                                          .parameters = (const char *const *)parameters,
-                                                          .chip = signature.vendor ? &signature : NULL });
+    host->limits = inv_cpu_host_limits_new(dictionary->limits, dictionary->map,
+                                           &(InvCpuHostSettings){ .release = inv_json_get_string(settings, "release"),
+                                                                  .cmdline = inv_json_get_string(settings, "cmdline"),
+                                                                  .parameters = (const char *const *)parameters,
+                                                                  .chip = signature.vendor ? &signature : NULL });
+    return TRUE;
 }
 
 /* The lines of the table that a question about @models needs. *@host_model: of the table, or NULL. */
@@ -676,6 +691,7 @@ read_table(InvHostExport *host, const InvJson *place, const char *arch, const ch
     g_autofree char *block = list ? read_place(host, place, &offset, &length, error) : NULL;
     g_autoptr(InvJson) line = NULL;
     g_autoptr(InvFeatureSet) known = NULL;
+    const char *const *first = models;
     GError *cause = NULL;
     const char *name;
 
@@ -698,7 +714,8 @@ read_table(InvHostExport *host, const InvJson *place, const char *arch, const ch
         if (!add_model(host, list, known, block, length, offset, *models, error))
             return FALSE;
     }
-    if (host->default_model && !add_model(host, list, known, block, length, offset, host->default_model, error))
+    /* Who names a model has no need of the default one. */
+    if (host->default_model && !*first && !add_model(host, list, known, block, length, offset, host->default_model, error))
         return FALSE;
     name = inv_json_get_string(line, "host-model");
     if (name && !add_model(host, list, known, block, length, offset, name, error))
@@ -724,9 +741,8 @@ fill_facts(gpointer data, const char *const *models, InvCpuFacts *facts, GError 
     dictionary = dictionary_of(host->reader, arch, error);
     if (!dictionary)
         return FALSE;
-    if (!read_table(host, place, arch, models, &host_model, &cause))
+    if (!read_table(host, place, arch, models, &host_model, &cause) || !read_limits(host, dictionary, &cause))
         return file_trouble(host, cause, error);
-    host->limits = limits_of(host, dictionary);
     if (host_model && host_model->expansion)
         host->host_vendor = g_strdup(inv_json_get_string(host_model->expansion->others, "vendor"));
     *facts = (InvCpuFacts){

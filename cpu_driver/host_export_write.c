@@ -111,7 +111,10 @@ inv_host_export_writer_new(const InvHostExportHead *head)
     inv_json_object_set_string(writer->head, "arch", head->arch);
     inv_json_object_set_uint(writer->head, "memory-total", head->memory_total);
     inv_json_object_set_uint(writer->head, "memory-available", head->memory_available);
-    inv_json_object_set(writer->head, "settings", head->has_settings ? settings_json(&head->settings) : inv_json_new_null());
+    if (head->has_settings) {
+        append_line(writer->body, settings_json(&head->settings));
+        inv_json_object_set(writer->head, "settings", place(0, writer->body->len));
+    }
     if (head->hardware)
         set_set(writer, writer->head, "hardware", head->hardware);
     return writer;
