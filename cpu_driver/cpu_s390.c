@@ -28,5 +28,6 @@ deprecated_features(const InvCpuFacts *facts, const InvCpu *cpu, InvCpuRequest *
 const InvCpuDriver inv_cpu_driver_s390 = {
     .arches = arches,
     .takes_features = TRUE,
+    .expands_groups = TRUE,
     .deprecated_features = deprecated_features,
 };

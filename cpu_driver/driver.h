@@ -16,6 +16,7 @@ typedef gboolean (*InvCpuDriverStep)(const InvCpuFacts *facts, const InvCpu *cpu
 typedef struct {
     const char *const *arches; /* libvirt's names, NULL-terminated */
     gboolean takes_features;   /* -cpu takes feature=on and feature=off */
+    gboolean expands_groups;   /* a model's expansion names groups of features, a guest's names each of them */
     gboolean tells_filtered;   /* QEMU answers unavailable-features: force and optional can be kept */
 
     InvCpuDriverStep host_model; /* chooses the model and its deltas; the user's features are in the request already */

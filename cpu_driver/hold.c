@@ -410,7 +410,8 @@ inv_cpu_hold(const InvCpuFacts *facts, InvCpuRequest *request, const InvCpuRecor
     request->held = TRUE;
     if (hold_identity(&hold)) {
         hold.model = expansion_of(facts, request->model);
-        if (hold.model && hold.driver && hold.driver->takes_features)
+        /* Where names do not compare, the pinned definition asks for the record's CPU, and what QEMU made of it is compared. */
+        if (hold.model && hold.driver && hold.driver->takes_features && !hold.driver->expands_groups)
             hold_cpu(&hold);
     }
     for (guint i = 0; i < request->refusals->blockers->len; i++) {
