@@ -81,9 +81,10 @@ class Invard:
 
 
 class Libvirtd:
+    """@hostname, @host_uuid: it passes for another host; root alone can have it so."""
     name = "libvirtd"
 
-    def __init__(self):
+    def __init__(self, hostname=None, host_uuid=None):
         self.binary = shutil.which("libvirtd") or shutil.which("libvirtd", path="/usr/sbin")
         if not self.binary:
             raise CannotStart("libvirtd is not installed")
@@ -99,6 +100,13 @@ class Libvirtd:
         for path in self.env.values():
             if path.startswith(self.folder + "/"):
                 self._make_folder(path)
+        self.hostname = hostname
+        if hostname and self.user is None:
+            raise CannotStart("only root can give it another host name")
+        if host_uuid:
+            self._configure("libvirtd.conf", f'host_uuid = "{host_uuid}"\n')
+            # There is no virtlogd here.
+            self._configure("qemu.conf", 'stdio_handler = "file"\n')
         self.socket = self.env["XDG_RUNTIME_DIR"] + "/libvirt/libvirt-sock"
         self.uri = f"qemu+unix:///session?socket={self.socket}"
         self.log_path = self.folder + "/log"
@@ -112,11 +120,23 @@ class Libvirtd:
         if self.user is not None:
             os.chown(path, self.user, self.user)
 
+    def _configure(self, name, text):
+        folder = self.env["XDG_CONFIG_HOME"] + "/libvirt"
+        if not os.path.isdir(folder):
+            self._make_folder(folder)
+        with open(f"{folder}/{name}", "w", encoding="utf-8") as file:
+            file.write(text)
+
     def start(self):
+        command, user = [self.binary], {"user": self.user, "group": self.user, "extra_groups": [] if self.user is not None else None}
+        if self.hostname:
+            # Names are set by root, and the user is given up behind that.
+            command = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec setpriv --reuid "$1" --regid "$1" --clear-groups "$2"',
+                       self.hostname, str(self.user), self.binary]
+            user = {}
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([self.binary], env=self.env, cwd="/", stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, start_new_session=True, user=self.user, group=self.user,
-                                            extra_groups=[] if self.user is not None else None)
+            self.process = subprocess.Popen(command, env=self.env, cwd="/", stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            start_new_session=True, **user)
         _wait_listening(self.process, self.socket, self.log_path, self.name)
 
     def pid(self):
