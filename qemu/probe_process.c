@@ -140,9 +140,10 @@ spawn(InvProbeProcess *process, const char *const *argv, int monitor_fd, GError 
         return inv_error_set(error, VIR_ERR_CONFIG_UNSUPPORTED, "the emulator '%s' cannot be started: %s", process->path,
                              failure->message);
     process->pid = pid;
+    /* First, whatever follows: without it nobody sees the end of one that is not wanted any more. */
+    process->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (!inv_probe_budget_set_pid(&process->slot, pid))
         return inv_error_set(error, VIR_ERR_OPERATION_ABORTED, "'%s' was not asked: the program ends", process->path);
-    process->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
     if (process->pidfd < 0)
         return inv_error_set_errno(error, errno, "cannot watch process %d of '%s'", pid, process->path);
     fcntl(process->words_fd, F_SETFL, O_NONBLOCK);

@@ -40,6 +40,22 @@ def test_configured_serves():
         assert named.path in daemon.invar("domcapabilities", "--arch", "x86_64", "--virttype", "qemu").stdout
 
 
+def test_end_while_probing():
+    """a daemon that is ended while it starts probes ends at once"""
+    with own_daemon(start=False) as daemon:
+        # Each question of its own lets the end meet another moment of a probe.
+        emulators = [Counted(daemon, name=f"qemu-system-{arch}") for arch in ("x86_64", "aarch64", "riscv64", "s390x")]
+        for attempt in range(16):
+            for entry in os.listdir(daemon.folder + "/cache/invar") if attempt else ():
+                os.unlink(daemon.folder + "/cache/invar/" + entry)
+            daemon.start()
+            time.sleep(attempt * 0.04)
+            began = time.monotonic()
+            daemon.stop()
+            assert time.monotonic() - began < 3, f"{time.monotonic() - began:.1f} s at attempt {attempt}: {daemon.log_tail(500)}"
+        assert any(emulator.starts() for emulator in emulators), "nothing was asked"
+
+
 SCHED_OTHER, SCHED_IDLE = "0", "5"
 
 
