@@ -37,6 +37,15 @@ typedef struct {
     char *log_level;
 } Options;
 
+static void
+options_clear(Options *options)
+{
+    g_free(options->config);
+    g_free(options->pid_file);
+    g_free(options->log_level);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Options, options_clear)
+
 static gboolean
 parse_options(int *argc, char ***argv, Options *options, GError **error)
 {
@@ -239,7 +248,7 @@ check_config(const char *path, const InvConfig *config)
 int
 main(int argc, char **argv)
 {
-    Options options = { 0 };
+    g_auto(Options) options = { 0 };
     g_autoptr(GError) error = NULL;
     g_autoptr(InvPaths) paths = NULL;
     g_autoptr(InvConfig) config = NULL;
