@@ -319,20 +319,23 @@ outcome(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, G
     return TRUE;
 }
 
-/* What follows Perform must not wait behind calls that wait for something else: a guest stands still meanwhile. */
+/*
+ * What follows Perform must not wait behind calls that wait for something else: a guest stands still
+ * meanwhile. All of them may last, and their client follows by its events what becomes of the guest.
+ */
 static const InvRpcMethod methods[] = {
     { REMOTE_PROC_DOMAIN_MIGRATE_BEGIN3, begin3, INV_RPC_WORKER },
     { REMOTE_PROC_DOMAIN_MIGRATE_PREPARE3, prepare3, INV_RPC_WORKER },
     { REMOTE_PROC_DOMAIN_MIGRATE_PREPARE_TUNNEL3, prepare_tunnel3, INV_RPC_WORKER },
     { REMOTE_PROC_DOMAIN_MIGRATE_PREPARE_TUNNEL3_PARAMS, prepare_tunnel3_params, INV_RPC_WORKER },
-    { REMOTE_PROC_DOMAIN_MIGRATE_PERFORM3, perform3, INV_RPC_WORKER },
-    { REMOTE_PROC_DOMAIN_MIGRATE_FINISH3, finish3, INV_RPC_PRIORITY },
-    { REMOTE_PROC_DOMAIN_MIGRATE_CONFIRM3, confirm3, INV_RPC_PRIORITY },
+    { REMOTE_PROC_DOMAIN_MIGRATE_PERFORM3, perform3, INV_RPC_EVENTS_AT_ONCE },
+    { REMOTE_PROC_DOMAIN_MIGRATE_FINISH3, finish3, INV_RPC_PRIORITY | INV_RPC_EVENTS_AT_ONCE },
+    { REMOTE_PROC_DOMAIN_MIGRATE_CONFIRM3, confirm3, INV_RPC_PRIORITY | INV_RPC_EVENTS_AT_ONCE },
     { REMOTE_PROC_DOMAIN_MIGRATE_BEGIN3_PARAMS, begin3_params, INV_RPC_WORKER },
     { REMOTE_PROC_DOMAIN_MIGRATE_PREPARE3_PARAMS, prepare3_params, INV_RPC_WORKER },
-    { REMOTE_PROC_DOMAIN_MIGRATE_PERFORM3_PARAMS, perform3_params, INV_RPC_WORKER },
-    { REMOTE_PROC_DOMAIN_MIGRATE_FINISH3_PARAMS, finish3_params, INV_RPC_PRIORITY },
-    { REMOTE_PROC_DOMAIN_MIGRATE_CONFIRM3_PARAMS, confirm3_params, INV_RPC_PRIORITY },
+    { REMOTE_PROC_DOMAIN_MIGRATE_PERFORM3_PARAMS, perform3_params, INV_RPC_EVENTS_AT_ONCE },
+    { REMOTE_PROC_DOMAIN_MIGRATE_FINISH3_PARAMS, finish3_params, INV_RPC_PRIORITY | INV_RPC_EVENTS_AT_ONCE },
+    { REMOTE_PROC_DOMAIN_MIGRATE_CONFIRM3_PARAMS, confirm3_params, INV_RPC_PRIORITY | INV_RPC_EVENTS_AT_ONCE },
 };
 
 const InvDispatchFamily inv_dispatch_migrate = { methods, G_N_ELEMENTS(methods) };

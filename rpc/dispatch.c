@@ -353,7 +353,7 @@ inv_rpc_client_send_event(InvRpcClient *client, const InvRpcProgram *program, gu
         return;
     }
     g_mutex_lock(&client->lock);
-    if (call && call->client == client && !call->holds_events) {
+    if (call && call->client == client && !call->holds_events && !(call->method->flags & INV_RPC_EVENTS_AT_ONCE)) {
         call->holds_events = TRUE;
         client->holders++;
     }

@@ -38,6 +38,7 @@ typedef enum {
     INV_RPC_BEFORE_AUTH = 1 << 2, /* allowed before authentication */
     INV_RPC_READ = 1 << 3,        /* allowed on a read-only connection */
     INV_RPC_PRIORITY = 1 << 4,    /* may overtake: has workers of its own, is not counted among a client's open calls */
+    INV_RPC_EVENTS_AT_ONCE = 1 << 5, /* lasts: what its handler tells its own client does not wait for its reply */
 } InvRpcFlags;
 
 /* What a quick handler says. */
@@ -134,10 +135,10 @@ gpointer inv_rpc_client_get_data(const InvRpcClient *client);
 
 /*
  * Sends an event message of @program. @encode(@data) is called at once, on the caller's thread. An
- * event posted by a handler for its own client, or by anybody while a handler of this client runs
- * that registers for events (its procedure's name has EVENT and REGISTER in it), is sent after that
- * handler's reply, and so are the client's other events meanwhile: they keep their order. A client
- * that is not open gets none. From any thread.
+ * event posted by a handler for its own client (unless its method is INV_RPC_EVENTS_AT_ONCE), or by
+ * anybody while a handler of this client runs that registers for events (its procedure's name has
+ * EVENT and REGISTER in it), is sent after that handler's reply, and so are the client's other events
+ * meanwhile: they keep their order. A client that is not open gets none. From any thread.
  */
 void inv_rpc_client_send_event(InvRpcClient *client, const InvRpcProgram *program, guint32 procedure, xdrproc_t encode,
                                gpointer data);

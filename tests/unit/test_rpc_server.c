@@ -181,6 +181,14 @@ handle_event_inside(InvRpcClient *client, gpointer args, gpointer ret, gpointer 
     return TRUE;
 }
 
+/* As a migration: what it tells is wanted while it lasts. */
+static gboolean
+handle_event_and_wait(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
+{
+    send_lifecycle(client, 3);
+    return handle_gated(client, args, ret, user_data, error);
+}
+
 static gboolean
 handle_keepalive(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
 {
@@ -215,6 +223,7 @@ static const InvRpcMethod methods[] = {
     { REMOTE_PROC_DOMAIN_LOOKUP_BY_NAME, handle_lookup, INV_RPC_READ, quick_lookup, ready_lookup },
     { REMOTE_PROC_DOMAIN_CREATE, handle_gated, 0 },
     { REMOTE_PROC_DOMAIN_SUSPEND, handle_event_inside, 0 },
+    { REMOTE_PROC_DOMAIN_RESUME, handle_event_and_wait, INV_RPC_EVENTS_AT_ONCE },
     { REMOTE_PROC_DOMAIN_DESTROY, handle_broken, INV_RPC_PRIORITY },
     { REMOTE_PROC_DOMAIN_CREATE_WITH_FILES, handle_fds, 0 },
     { REMOTE_PROC_CONNECT_DOMAIN_EVENT_CALLBACK_REGISTER_ANY, handle_register, INV_RPC_READ },
@@ -665,6 +674,17 @@ handlers_event_after_its_reply(void **state)
 }
 
 static void
+event_of_a_lasting_call_at_once(void **state)
+{
+    serve(NULL);
+    open_connection();
+    peer_call(REMOTE_PROC_DOMAIN_RESUME, 1);
+    expect_event(3);
+    permit(1);
+    peer_expect_ok(1);
+}
+
+static void
 no_event_before_open(void **state)
 {
     serve(NULL);
@@ -931,6 +951,7 @@ main(void)
         cmocka_unit_test_setup_teardown(priority_calls_are_not_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(registration_before_event, setup, teardown),
         cmocka_unit_test_setup_teardown(handlers_event_after_its_reply, setup, teardown),
+        cmocka_unit_test_setup_teardown(event_of_a_lasting_call_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(no_event_before_open, setup, teardown),
         cmocka_unit_test_setup_teardown(who_does_not_read_is_closed, setup, teardown),
         cmocka_unit_test_setup_teardown(answers_that_nobody_reads, setup, teardown),
