@@ -11,6 +11,7 @@ struct InvLongJob {
     gint64 started_us;
     unsigned int flags;       /* virDomainMigrateFlags */
     gboolean abort_requested;
+    gboolean abort_closed;    /* it would come too late */
     guint aborts_running;     /* calls of `abort` on other threads */
     InvJobAbort abort;
     gpointer abort_data;
@@ -259,6 +260,20 @@ inv_vm_job_abort_requested(InvVm *vm)
     return vm->long_job && vm->long_job->abort_requested;
 }
 
+gboolean
+inv_vm_close_job_abort(InvVm *vm)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+    while (vm->long_job && vm->long_job->aborts_running)
+        inv_registry_wait_locked(vm->registry, G_MAXINT64);
+    if (!vm->long_job)
+        return TRUE;
+    vm->long_job->abort = NULL;
+    vm->long_job->abort_closed = TRUE;
+    return !vm->long_job->abort_requested;
+}
+
 static gboolean
 is_postcopy(InvMigrationState state)
 {
@@ -288,6 +303,10 @@ check_abort_locked(const InvVm *vm, unsigned int flags, GError **error)
         return inv_error_set(error, VIR_ERR_OPERATION_INVALID,
                              "cannot abort the migration of domain '%s': in post-copy mode neither side has the whole guest; "
                              "domjobabort --postcopy interrupts it, so that it can be recovered", vm->name);
+    if (!wants_postcopy && vm->long_job->abort_closed)
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID,
+                             "cannot abort the migration of domain '%s': all of the guest was sent, and the destination decides "
+                             "whether it runs there", vm->name);
     return TRUE;
 }
 

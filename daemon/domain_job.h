@@ -48,11 +48,14 @@ unsigned int inv_vm_job_flags(InvVm *vm);
 typedef gboolean (*InvJobAbort)(InvVm *vm, unsigned int flags, gpointer data, GError **error);
 void inv_vm_set_job_abort(InvVm *vm, InvJobAbort abort, gpointer data);
 gboolean inv_vm_job_abort_requested(InvVm *vm);
+/* From here on an abort would come too late, and is refused; none runs any more. FALSE: one was requested before. */
+gboolean inv_vm_close_job_abort(InvVm *vm);
 
 /*
  * Aborts the job that runs, for a client. VIR_ERR_OPERATION_INVALID when none is active, for an
  * incoming migration (destroying the domain ends that), for a migration in postcopy without
- * VIR_DOMAIN_ABORT_JOB_POSTCOPY, and for that flag outside of postcopy.
+ * VIR_DOMAIN_ABORT_JOB_POSTCOPY, for that flag outside of postcopy, and behind
+ * inv_vm_close_job_abort().
  */
 gboolean inv_vm_abort_job(InvVm *vm, unsigned int flags, GError **error);
 

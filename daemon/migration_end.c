@@ -272,6 +272,7 @@ restore(InvDaemon *daemon, InvVm *vm, const InvStoredMigration *stored, GError *
 
     if (!inv_vm_begin_long_job(vm, VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT, "migration out", error))
         return NULL;
+    inv_vm_close_job_abort(vm);
     out = g_new0(InvMigrationOut, 1);
     out->flags = stored->flags;
     out->token = g_strdup(stored->token);

@@ -328,10 +328,18 @@ take_up(Send *send, GError **error)
     return (address = state_address(send, error)) != NULL && inv_migration_postcopy_resume(send->vm, address, error);
 }
 
+/* Whoever was told that it is aborted is right. A postcopy can still be interrupted. */
+static gboolean
+close_abort(Send *send, GError **error)
+{
+    return send->out->postcopy || inv_vm_close_job_abort(send->vm) || check_wanted(send, error);
+}
+
 static gboolean
 send_state(Send *send, GError **error)
 {
-    return stop_guest(send, error) && configure(send, error) && copy_disks(send, error) && start(send, error) && wait_sent(send, error) &&
+    return stop_guest(send, error) && configure(send, error) && copy_disks(send, error) && start(send, error) &&
+           wait_sent(send, error) && close_abort(send, error) &&
            /* Before anybody can hear that all is there. */
            inv_migration_out_note(send->daemon, send->vm, send->out, INV_PHASE_UNDECIDED, error);
 }
@@ -368,10 +376,8 @@ inv_migration_send(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, const Inv
         return FALSE;
     inv_vm_set_job_abort(vm, abort_job, NULL);
     ok = send_state(&send, error);
-    /* From here on an abort would come too late, but for an interruption of what follows. */
-    if (!ok || !out->postcopy)
-        inv_vm_set_job_abort(vm, NULL, NULL);
     if (!ok) {
+        inv_vm_set_job_abort(vm, NULL, NULL);
         roll_back(&send);
         inv_migration_out_forget(daemon, vm, out);
     }

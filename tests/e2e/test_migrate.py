@@ -189,6 +189,25 @@ def test_abort():
         both.check_moved("undecided", before)
 
 
+def test_abort_too_late():
+    """domjobabort once all is sent is refused, and the guest arrives"""
+    with guest("decided") as (both, before):
+        client = both.begin("decided", "--live", "--bandwidth", "4")
+        harness.wait_for(lambda: both.state(both.destination, "decided").startswith("paused"), "who waits for the guest")
+        # Its QEMU takes the state without it; Finish waits.
+        both.destination.process.send_signal(harness.signal.SIGSTOP)
+        try:
+            harness.wait_for(lambda: both.state(both.source, "decided") == "paused (migrating)", "the guest's standstill", 30)
+            time.sleep(1)
+            result = both.source.virsh("domjobabort", "decided", check=False)
+            assert result.returncode and "all of the guest was sent" in result.stderr, result
+        finally:
+            both.destination.process.send_signal(harness.signal.SIGCONT)
+        _, errors = client.communicate(timeout=30)
+        assert client.returncode == 0, errors
+        both.check_moved("decided", before)
+
+
 def test_events():
     """the clients of both sides hear of it, in the order in which libvirt tells it"""
     with guest("star") as (both, before):

@@ -231,6 +231,29 @@ only_what_can_be_aborted_is(void **state)
     }
 }
 
+static void
+an_abort_that_comes_too_late(void **state)
+{
+    unsigned int noted = 0;
+
+    begin_out();
+    inv_vm_set_job_abort(vm, note_abort, &noted);
+    assert_true(inv_vm_close_job_abort(vm));
+    assert_false(inv_vm_abort_job(vm, 0, &error));
+    assert_int_equal(inv_error_code(error), VIR_ERR_OPERATION_INVALID);
+    assert_non_null(strstr(error->message, "all of the guest was sent"));
+    g_clear_error(&error);
+    assert_int_equal(noted, 0);
+    assert_false(inv_vm_job_abort_requested(vm));
+    inv_vm_end_long_job(vm, FALSE);
+
+    /* It was in time: whoever sends hears of it. */
+    begin_out();
+    assert_true(inv_vm_abort_job(vm, 0, &error));
+    assert_false(inv_vm_close_job_abort(vm));
+    inv_vm_end_long_job(vm, FALSE);
+}
+
 static gpointer
 make_news(gpointer data)
 {
@@ -318,6 +341,7 @@ main(void)
         cmocka_unit_test_setup_teardown(other_jobs_wait_for_its_end, setup, teardown),
         cmocka_unit_test_setup_teardown(a_removed_domain_has_no_long_job, setup, teardown),
         cmocka_unit_test_setup_teardown(figures_stay_as_those_of_the_last_job, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_abort_that_comes_too_late, setup, teardown),
         cmocka_unit_test_setup_teardown(only_what_can_be_aborted_is, setup, teardown),
         cmocka_unit_test_setup_teardown(a_wait_ends_with_news, setup, teardown),
         cmocka_unit_test_setup_teardown(a_new_job_begins_without_the_state_of_the_last, setup, teardown),
