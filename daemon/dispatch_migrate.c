@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* libvirt's migration protocol, version 3, with parameters and without. */
 #include "daemon/dispatch.h"
+#include "daemon/migration_figures.h"
 #include "daemon/migration_in.h"
 #include "daemon/migration_out.h"
 #include "daemon/migration_peer.h"
@@ -286,21 +287,34 @@ finish3(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, G
 }
 
 static gboolean
+confirm(InvDaemon *daemon, const remote_nonnull_domain *dom, const char *cookie, gsize length, unsigned int flags, gboolean cancelled,
+        GError **error)
+{
+    g_autoptr(InvVm) vm = inv_dispatch_find(daemon, dom, error);
+
+    if (!vm)
+        return FALSE;
+    if (!cancelled)
+        inv_migration_figures_confirm(vm, cookie, length);
+    return inv_migration_out_confirm(daemon, vm, flags, cancelled, error);
+}
+
+static gboolean
 confirm3_params(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
 {
     const remote_domain_migrate_confirm3_params_args *wanted = args;
-    g_autoptr(InvVm) vm = inv_dispatch_find(user_data, &wanted->dom, error);
 
-    return vm && inv_migration_out_confirm(user_data, vm, wanted->flags, wanted->cancelled != 0, error);
+    return confirm(user_data, &wanted->dom, wanted->cookie_in.cookie_in_val, wanted->cookie_in.cookie_in_len, wanted->flags,
+                   wanted->cancelled != 0, error);
 }
 
 static gboolean
 confirm3(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
 {
     const remote_domain_migrate_confirm3_args *wanted = args;
-    g_autoptr(InvVm) vm = inv_dispatch_find(user_data, &wanted->dom, error);
 
-    return vm && inv_migration_out_confirm(user_data, vm, (unsigned int)wanted->flags, wanted->cancelled != 0, error);
+    return confirm(user_data, &wanted->dom, wanted->cookie_in.cookie_in_val, wanted->cookie_in.cookie_in_len, (unsigned int)wanted->flags,
+                   wanted->cancelled != 0, error);
 }
 
 static gboolean

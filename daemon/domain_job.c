@@ -17,6 +17,7 @@ struct InvLongJob {
     gpointer abort_data;
     gboolean news;            /* something that no wait has returned for */
     guint64 iterations_told;
+    gboolean times_told;      /* by the destination: they stay */
     InvJobFigures figures;
 };
 
@@ -133,7 +134,8 @@ inv_vm_end_long_job(InvVm *vm, gboolean succeeded)
         job = g_steal_pointer(&vm->long_job);
         if (!job)
             return;
-        job->figures.elapsed_ms = elapsed_ms(job);
+        if (!job->times_told)
+            job->figures.elapsed_ms = elapsed_ms(job);
         job->figures.type = succeeded              ? VIR_DOMAIN_JOB_COMPLETED
                             : job->abort_requested ? VIR_DOMAIN_JOB_CANCELLED
                                                    : VIR_DOMAIN_JOB_FAILED;
@@ -184,6 +186,25 @@ inv_vm_report_job(InvVm *vm, const InvMigrationProgress *progress, guint64 disk_
     figures->has_progress = TRUE;
     figures->disk_total = disk_total;
     figures->disk_done = disk_done;
+}
+
+void
+inv_vm_tell_job_times(InvVm *vm, const InvJobFigures *figures)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+    InvLongJob *job = vm->long_job;
+
+    if (!job || job->operation != VIR_DOMAIN_JOB_OPERATION_MIGRATION_OUT)
+        return;
+    job->times_told = TRUE;
+    job->figures.elapsed_ms = figures->elapsed_ms;
+    job->figures.has_net = figures->has_net;
+    job->figures.elapsed_net_ms = figures->elapsed_net_ms;
+    job->figures.downtime_net_ms = figures->downtime_net_ms;
+    if (!figures->progress.has_downtime)
+        return;
+    job->figures.progress.has_downtime = TRUE;
+    job->figures.progress.downtime_ms = figures->progress.downtime_ms;
 }
 
 void

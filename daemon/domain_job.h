@@ -14,6 +14,21 @@ G_BEGIN_DECLS
  * unless their name ends in _locked.
  */
 
+/* The figures of a job, running or ended. */
+typedef struct InvJobFigures {
+    virDomainJobType type;
+    virDomainJobOperation operation;
+    guint64 elapsed_ms;
+    gboolean has_net;          /* the two below are known: without the difference of two hosts' clocks */
+    guint64 elapsed_net_ms, downtime_net_ms;
+    InvMigrationProgress progress;
+    gboolean has_progress;
+    guint64 disk_total, disk_done;
+} InvJobFigures;
+void inv_job_figures_clear(InvJobFigures *figures);
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(InvJobFigures, inv_job_figures_clear)
+void inv_job_figures_copy(InvJobFigures *to, const InvJobFigures *from);
+
 /*
  * Waits for the holder of the domain as inv_vm_begin_job() does. @what: a static word for messages,
  * "migration out". The result is only a sign that the job is held. VIR_ERR_OPERATION_TIMEOUT names
@@ -36,6 +51,12 @@ InvVmJob *inv_vm_begin_inner_job(InvVm *vm, const char *what, GError **error);
 
 /* The newest figures, copied. @disk_total and @disk_done: bytes of disks that are copied along. */
 void inv_vm_report_job(InvVm *vm, const InvMigrationProgress *progress, guint64 disk_total, guint64 disk_done);
+
+/*
+ * The times of an outgoing migration as its destination, which ends them, has told them: all of
+ * @figures that is time. Its elapsed time stays that one. Nothing is held: nothing happens.
+ */
+void inv_vm_tell_job_times(InvVm *vm, const InvJobFigures *figures);
 
 /* virDomainMigrateFlags of the migration that runs, for who asks whether postcopy may begin. */
 void inv_vm_set_job_flags(InvVm *vm, unsigned int flags);
@@ -87,21 +108,6 @@ gboolean inv_long_job_lets_in(const InvLongJob *job, const char *what);
 const char *inv_long_job_what(const InvLongJob *job);
 void inv_long_job_free(InvLongJob *job);
 void inv_vm_jobs_free(InvVmJobs *jobs);
-
-/* The figures of a job, running or ended. */
-typedef struct InvJobFigures {
-    virDomainJobType type;
-    virDomainJobOperation operation;
-    guint64 elapsed_ms;
-    gboolean has_net;          /* the two below are known: without the difference of two hosts' clocks */
-    guint64 elapsed_net_ms, downtime_net_ms;
-    InvMigrationProgress progress;
-    gboolean has_progress;
-    guint64 disk_total, disk_done;
-} InvJobFigures;
-void inv_job_figures_clear(InvJobFigures *figures);
-G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(InvJobFigures, inv_job_figures_clear)
-void inv_job_figures_copy(InvJobFigures *to, const InvJobFigures *from);
 
 /* Of the job that runs, elapsed up to now. FALSE: none runs. @figures: zeros before; to be cleared. */
 gboolean inv_vm_get_job(InvVm *vm, InvJobFigures *figures);

@@ -25,6 +25,7 @@ struct InvMigrationOut {
     gboolean postcopy;      /* the guest runs there, or is about to, and its memory follows */
     gboolean protected;     /* held since Begin, until Confirm */
     gboolean was_running;   /* the guest goes on if the migration fails */
+    gint64 stopped_us;      /* monotonic: when the migration stopped the guest; 0: it has not */
 };
 
 /* For whoever ends it now; nobody else gets it until then. NULL: there is none, or it is busy. */

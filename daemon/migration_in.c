@@ -6,6 +6,7 @@
 #include "daemon/domain_job.h"
 #include "daemon/domain_stop.h"
 #include "daemon/guest_start.h"
+#include "daemon/migration_figures.h"
 #include "daemon/migration_listen.h"
 #include "daemon/migration_postcopy.h"
 #include "daemon/migrations.h"
@@ -711,6 +712,7 @@ inv_migration_in_finish(InvDaemon *daemon, const InvMigrationOptions *options, c
     InvMigrationIn *in = NULL;
     g_autoptr(InvVm) vm = find(daemon, options->dname ? options->dname : name, &in, error);
     g_autoptr(InvMigrationCookie) mine = NULL;
+    gint64 asked_us = g_get_monotonic_time(), ran_us = asked_us;
     gboolean ok;
 
     if (!vm)
@@ -732,11 +734,13 @@ inv_migration_in_finish(InvDaemon *daemon, const InvMigrationOptions *options, c
         ok = TRUE;
     } else {
         ok = in->flags & VIR_MIGRATE_OFFLINE ? finish_offline(daemon, vm, in, error) : finish_live(daemon, vm, in, error);
+        ran_us = g_get_monotonic_time();
         if (ok)
             settle(daemon, vm, in);
     }
     if (!ok || !wait_for_pages(daemon, vm, in, error))
         return NULL;
+    inv_migration_figures_finish(vm, cookie, cookie_length, asked_us, ran_us, mine);
     leave(daemon, vm, TRUE);
     *cookie_out = inv_migration_cookie_format(mine);
     inv_fault_point("migrate-in-finished");

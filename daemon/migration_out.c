@@ -5,6 +5,7 @@
 #include "daemon/domain_define.h"
 #include "daemon/domain_job.h"
 #include "daemon/migration_end.h"
+#include "daemon/migration_figures.h"
 #include "daemon/migration_send.h"
 #include "daemon/migrations.h"
 #include "util/error.h"
@@ -306,7 +307,7 @@ inv_migration_out_perform(InvDaemon *daemon, InvVm *vm, InvMigrationPerform *per
         return FALSE;
     }
     mine = inv_migrations_new_cookie(daemon->migrations, vm, out->token);
-    inv_migration_send_tell(vm, mine);
+    inv_migration_figures_tell(vm, out->stopped_us, mine);
     if (set_phase(vm, out, INV_OUT_SENT))
         inv_migration_out_undecided(daemon, vm);
     perform->cookie_out = inv_migration_cookie_format(mine);

@@ -2,6 +2,7 @@
 #include "daemon/migration_peer.h"
 
 #include "daemon/migration_end.h"
+#include "daemon/migration_figures.h"
 #include "daemon/migration_tunnel.h"
 #include "daemon/migrations.h"
 #include "rpc/invar_protocol.h"
@@ -246,6 +247,8 @@ finish(Peer *peer, gboolean cancelled, GError **error)
     /* A postcopy is finished when the last page is there: as long as that daemon gives signs of life. */
     ok = inv_rpc_connection_call(peer->connection, &inv_rpc_remote_program, REMOTE_PROC_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, &ret,
                                  peer->options->flags & VIR_MIGRATE_POSTCOPY ? 0 : STEP_DEADLINE_MS, error);
+    if (ok)
+        inv_migration_figures_confirm(peer->vm, ret.cookie_out.cookie_out_val, ret.cookie_out.cookie_out_len);
     inv_rpc_free((xdrproc_t)xdr_remote_domain_migrate_finish3_params_ret, &ret);
     return ok;
 }

@@ -48,6 +48,7 @@ stop_guest(Send *send, GError **error)
     }
     if (!running || (send->out->flags & VIR_MIGRATE_LIVE))
         return TRUE;
+    send->out->stopped_us = g_get_monotonic_time();
     if (!inv_qmp_call(send->qmp, "stop", NULL, INV_QMP_DEADLINE_MS, NULL, error))
         return FALSE;
     {
@@ -193,8 +194,10 @@ switch_over(Send *send, GError **error)
             send->vm->reason = VIR_DOMAIN_PAUSED_MIGRATION;
         }
     }
-    if (ran)
+    if (ran) {
+        send->out->stopped_us = g_get_monotonic_time();
         inv_domain_event(send->daemon, send->vm, VIR_DOMAIN_EVENT_SUSPENDED, VIR_DOMAIN_EVENT_SUSPENDED_MIGRATED);
+    }
     inv_fault_point("migrate-out-switchover");
     if (send->disks && !inv_migration_copy_finish(send->qmp, send->disks, FALSE, COPY_END_DEADLINE_MS, error))
         return FALSE;
@@ -325,6 +328,8 @@ take_up(Send *send, GError **error)
 {
     g_autofree char *address = NULL;
 
+    /* It has run elsewhere since. */
+    send->out->stopped_us = 0;
     return (address = state_address(send, error)) != NULL && inv_migration_postcopy_resume(send->vm, address, error);
 }
 
@@ -383,21 +388,4 @@ inv_migration_send(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, const Inv
     }
     g_clear_pointer(&send.disks, g_ptr_array_unref);
     return ok;
-}
-
-void
-inv_migration_send_tell(InvVm *vm, InvMigrationCookie *cookie)
-{
-    g_auto(InvJobFigures) figures = { 0 };
-
-    cookie->statistics = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, g_free);
-    if (!inv_vm_get_job(vm, &figures) || !figures.has_progress)
-        return;
-    g_hash_table_insert(cookie->statistics, g_strdup("memory_total"), g_strdup_printf("%" G_GUINT64_FORMAT, figures.progress.total));
-    g_hash_table_insert(cookie->statistics, g_strdup("memory_processed"),
-                        g_strdup_printf("%" G_GUINT64_FORMAT, figures.progress.transferred));
-    g_hash_table_insert(cookie->statistics, g_strdup("time_elapsed"), g_strdup_printf("%" G_GUINT64_FORMAT, figures.elapsed_ms));
-    if (figures.progress.has_downtime)
-        g_hash_table_insert(cookie->statistics, g_strdup("downtime"),
-                            g_strdup_printf("%" G_GUINT64_FORMAT, figures.progress.downtime_ms));
 }

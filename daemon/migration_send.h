@@ -13,7 +13,4 @@ G_BEGIN_DECLS
 gboolean inv_migration_send(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, const InvMigrationPerform *perform,
                             const InvMigrationCookie *theirs, GError **error);
 
-/* The figures of the job, for the destination. */
-void inv_migration_send_tell(InvVm *vm, InvMigrationCookie *cookie);
-
 G_END_DECLS

@@ -208,6 +208,44 @@ def test_abort_too_late():
         both.check_moved("decided", before)
 
 
+def job_lines(text):
+    return {key.strip(): re.sub(r"\s+", " ", value.strip()) for key, _, value in (line.partition(":") for line in text.splitlines()) if value}
+
+
+@harness.rows([
+    {"name": "managed by the client", "options": ["--live"]},
+    {"name": "p2p", "options": ["--live", "--p2p"]},
+    {"name": "not live, with its disk", "options": ["--copy-storage-all"]},
+    {"name": "paused guest", "options": ["--live"], "paused": True},
+])
+def test_completed(row):
+    """domjobinfo --completed tells the same on both sides, of the whole migration"""
+    with guest("counted") as (both, _before):
+        if row.get("paused"):
+            both.source.virsh("suspend", "counted")
+        began = time.monotonic()
+        both.migrate("counted", *row["options"])
+        lasted = (time.monotonic() - began) * 1000
+        told = {(client, side): job_lines(getattr(daemon, client)("domjobinfo", "counted", "--completed", "--keep-completed").stdout)
+                for client in ("virsh", "invar") for side, daemon in (("source", both.source), ("destination", both.destination))}
+        for client in ("virsh", "invar"):
+            source, destination = told[client, "source"], told[client, "destination"]
+            assert source.pop("Operation") == "Outgoing migration" and destination.pop("Operation") == "Incoming migration", told
+            assert source["Job type"] == destination["Job type"] == "Completed", told
+            assert source == destination, (source, destination)
+            for line in ("Memory total", "Memory processed", "Time elapsed w/o network", "Total downtime", "Downtime w/o network"):
+                assert line in source, (line, source)
+            times = [int(source[line].split()[0]) for line in ("Downtime w/o network", "Total downtime", "Time elapsed")]
+            assert sorted(times) == times and times[-1] < lasted, (times, lasted)
+            assert row.get("paused") or times[0] > 0, times
+            assert ("File processed" in source) == ("--copy-storage-all" in row["options"]), source
+        assert told["virsh", "source"] == told["invar", "source"], told
+        # It is told once to who does not ask to keep it.
+        for daemon in (both.source, both.destination):
+            assert "Completed" in daemon.virsh("domjobinfo", "counted", "--completed").stdout
+            assert "Completed" not in daemon.virsh("domjobinfo", "counted", "--completed").stdout
+
+
 def test_events():
     """the clients of both sides hear of it, in the order in which libvirt tells it"""
     with guest("star") as (both, before):
