@@ -88,6 +88,34 @@ inv_dispatch_check_flags(unsigned int flags, unsigned int known, const char *pro
     return TRUE;
 }
 
+static gboolean
+is_emulator_of_domain(InvDaemon *daemon, const char *path)
+{
+    g_autoptr(GPtrArray) all = inv_registry_list_platforms(daemon->registry);
+
+    for (guint i = 0; i < all->len; i++) {
+        if (g_strcmp0(((const InvVmPlatform *)g_ptr_array_index(all, i))->emulator, path) == 0)
+            return TRUE;
+    }
+    return FALSE;
+}
+
+gboolean
+inv_dispatch_check_emulator(InvRpcClient *client, InvDaemon *daemon, const char *path, GError **error)
+{
+    g_auto(GStrv) known = NULL;
+
+    if (!path || !inv_rpc_client_is_read_only(client))
+        return TRUE;
+    known = inv_emulators_list(daemon->emulators);
+    if (g_strv_contains((const char *const *)known, path) || is_emulator_of_domain(daemon, path))
+        return TRUE;
+    return inv_error_set(error, VIR_ERR_OPERATION_DENIED,
+                         "operation forbidden: on a read-only connection only emulators that the host has can be asked, not '%s': see "
+                         "invar emulators",
+                         path);
+}
+
 const char *
 inv_dispatch_optional(const remote_string text)
 {

@@ -44,6 +44,12 @@ void inv_dispatch_fill_locked(remote_nonnull_domain *wire, const InvVm *vm);
 /* Refuses flags beyond @known: VIR_ERR_INVALID_ARG naming the procedure. */
 gboolean inv_dispatch_check_flags(unsigned int flags, unsigned int known, const char *procedure, GError **error);
 
+/*
+ * May @client have the emulator @path (or NULL) asked? To ask is to run it, as the account of the daemon:
+ * on a read-only connection it must be one that the host has, or a domain. VIR_ERR_OPERATION_DENIED.
+ */
+gboolean inv_dispatch_check_emulator(InvRpcClient *client, InvDaemon *daemon, const char *path, GError **error);
+
 /* A nullable string of the wire, or NULL. Borrowed. */
 const char *inv_dispatch_optional(const remote_string text);
 G_END_DECLS

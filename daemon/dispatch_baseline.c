@@ -16,7 +16,8 @@ baseline_open(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_d
     InvCpuCommon *common;
     gint64 number;
 
-    if (!inv_dispatch_check_flags(wanted->flags, 0, "opening of a baseline", error))
+    if (!inv_dispatch_check_flags(wanted->flags, 0, "opening of a baseline", error) ||
+        !inv_dispatch_check_emulator(client, daemon, words.emulator, error))
         return FALSE;
     subject = inv_cpu_subjects_get(daemon->cpu_subjects, daemon, &words, error);
     common = subject ? inv_cpu_common_new(daemon, subject, error) : NULL;

@@ -223,7 +223,8 @@ compare_hypervisor_cpu(InvRpcClient *client, gpointer args, gpointer ret, gpoint
     remote_connect_compare_hypervisor_cpu_ret *reply = ret;
     const InvCpuWords words = words_of(wanted->emulator, wanted->arch, wanted->machine, wanted->virttype);
 
-    return compare(user_data, &words, FALSE, wanted->xmlCPU, wanted->flags, &reply->result, error);
+    return inv_dispatch_check_emulator(client, user_data, words.emulator, error) &&
+           compare(user_data, &words, FALSE, wanted->xmlCPU, wanted->flags, &reply->result, error);
 }
 
 static InvRpcOutcome
@@ -281,6 +282,8 @@ baseline_hypervisor_cpu(InvRpcClient *client, gpointer args, gpointer ret, gpoin
     remote_connect_baseline_hypervisor_cpu_ret *reply = ret;
     const InvCpuWords words = words_of(wanted->emulator, wanted->arch, wanted->machine, wanted->virttype);
 
+    if (!inv_dispatch_check_emulator(client, user_data, words.emulator, error))
+        return FALSE;
     reply->cpu = baseline(user_data, &words, wanted->xmlCPUs.xmlCPUs_val, wanted->xmlCPUs.xmlCPUs_len, wanted->flags, error);
     return reply->cpu != NULL;
 }

@@ -16,7 +16,8 @@ host_export(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_dat
     g_autoptr(GPtrArray) machines = g_ptr_array_new();
     char *text;
 
-    if (!inv_dispatch_check_flags(wanted->flags, INVAR_EXPORT_ALL_MACHINES, "description of the host", error))
+    if (!inv_dispatch_check_flags(wanted->flags, INVAR_EXPORT_ALL_MACHINES, "description of the host", error) ||
+        !inv_dispatch_check_emulator(client, user_data, wanted->emulator ? *wanted->emulator : NULL, error))
         return FALSE;
     for (guint i = 0; i < wanted->machines.machines_len; i++)
         g_ptr_array_add(machines, wanted->machines.machines_val[i]);
@@ -64,7 +65,7 @@ migrate_check(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_d
         return FALSE;
     json = inv_json_parse(wanted->domain, strlen(wanted->domain), error);
     subject = json ? inv_migration_subject_from_json(json, error) : NULL;
-    if (!subject)
+    if (!subject || !inv_dispatch_check_emulator(client, user_data, subject->domain->emulator, error))
         return FALSE;
     verdict = inv_migration_check_here(user_data, subject);
     answer = inv_migration_verdict_to_json(verdict);

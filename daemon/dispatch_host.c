@@ -183,7 +183,8 @@ get_domain_capabilities(InvRpcClient *client, gpointer args, gpointer ret, gpoin
     g_autoptr(InvFreshness) freshness = NULL;
     g_autofree char *question = NULL;
 
-    if (!inv_dispatch_check_flags(wanted->flags, disable_deprecated, "domain capabilities", error))
+    if (!inv_dispatch_check_flags(wanted->flags, disable_deprecated, "domain capabilities", error) ||
+        !inv_dispatch_check_emulator(client, daemon, inv_dispatch_optional(wanted->emulatorbin), error))
         return FALSE;
     question = name_question(wanted);
     reply->capabilities = inv_kept_answers_get(daemon->kept, question, kvm, &freshness);

@@ -33,6 +33,11 @@ verdict_xml(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_dat
 
     if (!inv_dispatch_check_flags(wanted->flags, 0, "verdict", error))
         return FALSE;
+    /* To prepare it asks the emulator. */
+    domain = inv_domain_parse(wanted->xml, error);
+    if (!domain || !inv_dispatch_check_emulator(client, user_data, domain->emulator, error))
+        return FALSE;
+    g_clear_pointer(&domain, inv_domain_free);
     domain = inv_domain_prepare(user_data, wanted->xml, 0, error);
     return domain && judge(user_data, domain, NULL, &((invar_verdict_xml_ret *)ret)->verdict, error);
 }
@@ -164,7 +169,8 @@ list_emulators(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_
     invar_list_emulators_ret *reply = ret;
     const char *path = wanted->path ? *wanted->path : NULL;
 
-    if (!inv_dispatch_check_flags(wanted->flags, INVAR_EMULATORS_REFRESH | INVAR_EMULATORS_AT_ONCE, "list of emulators", error))
+    if (!inv_dispatch_check_flags(wanted->flags, INVAR_EMULATORS_REFRESH | INVAR_EMULATORS_AT_ONCE, "list of emulators", error) ||
+        !inv_dispatch_check_emulator(client, user_data, path, error))
         return FALSE;
     return inv_wire_list_emulators(user_data, path, wanted->flags, reply, error);
 }
@@ -196,7 +202,8 @@ list_models(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_dat
 {
     const invar_list_models_args *wanted = args;
 
-    if (!inv_dispatch_check_flags(wanted->flags, 0, "list of CPU models", error))
+    if (!inv_dispatch_check_flags(wanted->flags, 0, "list of CPU models", error) ||
+        !inv_dispatch_check_emulator(client, user_data, inv_dispatch_optional(wanted->emulator), error))
         return FALSE;
     return inv_wire_list_models(user_data, wanted, ret, error);
 }
@@ -206,7 +213,8 @@ explain(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, G
 {
     const invar_explain_args *wanted = args;
 
-    if (!inv_dispatch_check_flags(wanted->flags, 0, "explanation of a feature", error))
+    if (!inv_dispatch_check_flags(wanted->flags, 0, "explanation of a feature", error) ||
+        !inv_dispatch_check_emulator(client, user_data, inv_dispatch_optional(wanted->emulator), error))
         return FALSE;
     return inv_wire_explain(user_data, wanted, ret, error);
 }
@@ -216,7 +224,9 @@ host_cpu(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, 
 {
     const invar_host_cpu_args *wanted = args;
 
-    return inv_dispatch_check_flags(wanted->flags, 0, "host's CPU", error) && inv_wire_host_cpu(user_data, wanted, ret, error);
+    return inv_dispatch_check_flags(wanted->flags, 0, "host's CPU", error) &&
+           inv_dispatch_check_emulator(client, user_data, inv_dispatch_optional(wanted->emulator), error) &&
+           inv_wire_host_cpu(user_data, wanted, ret, error);
 }
 
 static const InvRpcMethod methods[] = {
