@@ -91,6 +91,21 @@ read_definition(InvDaemon *daemon, const InvMigrationOptions *options, const Inv
     return g_steal_pointer(&domain);
 }
 
+/* A start may have held the job before: the guest that runs now is another one, and stays what it is. */
+static gboolean
+check_claimed(InvVm *vm, GError **error)
+{
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        if (!inv_vm_is_active(vm))
+            return TRUE;
+        inv_error_set(error, VIR_ERR_OPERATION_FAILED, "domain '%s' was started on this host meanwhile", vm->name);
+    }
+    inv_vm_end_long_job(vm, FALSE);
+    return FALSE;
+}
+
 /* The domain of that definition: new and transient, or defined here already and shut off. Its long job is held. */
 static InvVm *
 claim(InvDaemon *daemon, const InvDomain *domain, GError **error)
@@ -121,7 +136,7 @@ claim(InvDaemon *daemon, const InvDomain *domain, GError **error)
         }
     }
     if (inv_vm_begin_long_job(vm, VIR_DOMAIN_JOB_OPERATION_MIGRATION_IN, "migration in", error))
-        return g_steal_pointer(&vm);
+        return check_claimed(vm, error) ? g_steal_pointer(&vm) : NULL;
     if (added) {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 
