@@ -178,6 +178,17 @@ take_up(InvDaemon *daemon, const InvRunning *running, GError **error)
     return TRUE;
 }
 
+/* One that has ended and whose parent has not heard of it yet is still in the table of processes, and gone. */
+static gboolean
+still_runs(InvDaemon *daemon, const InvRunning *running)
+{
+    g_autoptr(GError) error = NULL;
+    g_autoptr(InvProcess) process =
+        inv_process_adopt(daemon->io, (pid_t)running->pid, running->start_time, NULL, NULL, &error);
+
+    return process || inv_error_code(error) != VIR_ERR_OPERATION_FAILED;
+}
+
 static gboolean
 adopt_all(InvDaemon *daemon, GError **error)
 {
@@ -191,7 +202,7 @@ adopt_all(InvDaemon *daemon, GError **error)
 
         if (running->started && take_up(daemon, running, &cause))
             continue;
-        if (running->started && inv_process_read_start_time((pid_t)running->pid) == running->start_time) {
+        if (running->started && still_runs(daemon, running)) {
             /* Its entry stays, so that a daemon that can read it finds it. */
             g_warning("domain %s runs as process %" G_GINT64_FORMAT " and cannot be taken up: %s", running->uuid, running->pid,
                       cause->message);

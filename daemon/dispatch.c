@@ -19,7 +19,10 @@ static const InvDispatchFamily *const invar_families[] = { &inv_dispatch_invar, 
 static void
 client_opened(InvRpcClient *client, gpointer user_data)
 {
+    InvDaemon *daemon = user_data;
+
     inv_rpc_client_set_data(client, inv_baselines_new(), (GDestroyNotify)inv_baselines_free);
+    inv_migrations_client_opened(daemon->migrations, client);
 }
 
 static void

@@ -286,13 +286,20 @@ finish3(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, G
     return TRUE;
 }
 
+/* Nothing is ended here on the word of somebody who does not have the destination's. */
+static gboolean
+is_confirmed(InvVm *vm, unsigned int flags, gboolean cancelled, const char *cookie, gsize length, GError **error)
+{
+    return cancelled || (flags & VIR_MIGRATE_OFFLINE) || inv_migration_out_is_confirmed_by(vm, cookie, length, error);
+}
+
 static gboolean
 confirm(InvDaemon *daemon, const remote_nonnull_domain *dom, const char *cookie, gsize length, unsigned int flags, gboolean cancelled,
         GError **error)
 {
     g_autoptr(InvVm) vm = inv_dispatch_find(daemon, dom, error);
 
-    if (!vm)
+    if (!vm || !is_confirmed(vm, flags, cancelled, cookie, length, error))
         return FALSE;
     if (!cancelled)
         inv_migration_figures_confirm(vm, cookie, length);

@@ -29,7 +29,7 @@ typedef struct {
     InvCpuRecord *record;      /* source → destination: what the guest sees; NULL: offline, of a domain never started */
     char *emulator_version;    /* of the sender's QEMU, "7.2.22", for messages; or NULL */
     gboolean running;          /* source → destination: the guest runs */
-    char *contact;             /* destination → source: URI of a daemon that knows the outcome, or NULL */
+    char *contact;             /* destination → source: URIs, a blank between, where the outcome can be asked; or NULL */
     GPtrArray *disks;          /* of InvCopiedDisk, copied along: target and capacity travel, the rest is each side's own; NULL: none */
     char *nbd_host;            /* destination → source: where the disks' exports are: host and port, or a path */
     guint nbd_port;

@@ -14,6 +14,9 @@
 
 /* All of the guest is elsewhere, and its images were let go of: nothing is left to flush. */
 #define END_GRACE_MS 0u
+#define CANCEL_DEADLINE_MS 10000u
+/* For a lost event. */
+#define LOOK_MS 200u
 
 gboolean
 inv_migration_out_note(InvDaemon *daemon, const InvVm *vm, const InvMigrationOut *out, InvMigrationPhase phase, GError **error)
@@ -40,12 +43,71 @@ inv_migration_out_forget(InvDaemon *daemon, const InvVm *vm, const InvMigrationO
         g_warning("%s: %s", vm->uuid_text, error->message);
 }
 
-gboolean
-inv_migration_out_resume(InvDaemon *daemon, InvVm *vm, const InvMigrationOut *out, GError **error)
+static void
+set_phase(InvVm *vm, InvMigrationOut *out, InvOutPhase phase)
 {
-    g_autoptr(InvQmp) qmp = NULL;
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+    out->phase = phase;
+}
+
+static void
+put_back(InvVm *vm, InvMigrationOut *out, InvOutPhase phase)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+    out->phase = phase;
+    out->busy = FALSE;
+}
+
+/* The one message of a migration in the domain's; NULL: none. */
+static void
+set_message(InvVm *vm, InvMigrationOut *out, const char *message)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+    guint index = 0;
+
+    if (out->message && g_ptr_array_find_with_equal_func(vm->messages, out->message, g_str_equal, &index))
+        g_ptr_array_remove_index(vm->messages, index);
+    g_free(out->message);
+    out->message = g_strdup(message);
+    if (message)
+        inv_vm_add_message_locked(vm, "%s", message);
+}
+
+/* QEMU has let go of the migration: until then the guest cannot go on. */
+static gboolean
+cancel(InvVm *vm, InvQmp *qmp, GError **error)
+{
+    gint64 deadline = g_get_monotonic_time() + CANCEL_DEADLINE_MS * 1000;
+
+    if (!inv_migration_cancel(qmp, CANCEL_DEADLINE_MS, error))
+        return FALSE;
+    while (inv_vm_is_alive(vm) && g_get_monotonic_time() < deadline) {
+        InvMigrationProgress progress = { 0 };
+        InvMigrationState state = INV_MIGRATION_NONE;
+
+        if (!inv_migration_query(qmp, &progress, CANCEL_DEADLINE_MS, error))
+            return FALSE;
+        state = progress.state;
+        inv_migration_progress_clear(&progress);
+        if (state == INV_MIGRATION_NONE || state == INV_MIGRATION_COMPLETED || state == INV_MIGRATION_FAILED ||
+            state == INV_MIGRATION_CANCELLED)
+            return TRUE;
+        inv_vm_wait_migration(vm, state, LOOK_MS);
+    }
+    return inv_error_set(error, VIR_ERR_OPERATION_TIMEOUT, "QEMU has not cancelled the migration within %u s",
+                         CANCEL_DEADLINE_MS / 1000);
+}
+
+static gboolean
+resume(InvDaemon *daemon, InvVm *vm, const InvMigrationOut *out, GError **error)
+{
+    g_autoptr(InvQmp) qmp = inv_vm_get_qmp(vm, error);
     gboolean was_paused = FALSE;
 
+    if (!qmp || !cancel(vm, qmp, error))
+        return FALSE;
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
 
@@ -57,9 +119,8 @@ inv_migration_out_resume(InvDaemon *daemon, InvVm *vm, const InvMigrationOut *ou
             return TRUE;
         }
     }
-    qmp = inv_vm_get_qmp(vm, error);
     /* Takes the images back, too. */
-    if (!qmp || !inv_qmp_call(qmp, "cont", NULL, INV_QMP_DEADLINE_MS, NULL, error))
+    if (!inv_qmp_call(qmp, "cont", NULL, INV_QMP_DEADLINE_MS, NULL, error))
         return FALSE;
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
@@ -70,6 +131,37 @@ inv_migration_out_resume(InvDaemon *daemon, InvVm *vm, const InvMigrationOut *ou
     if (was_paused)
         inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_RESUMED, VIR_DOMAIN_EVENT_RESUMED_MIGRATED);
     return TRUE;
+}
+
+gboolean
+inv_migration_out_resume(InvDaemon *daemon, InvVm *vm, const InvMigrationOut *out, GError **error)
+{
+    g_autoptr(GError) cause = NULL;
+
+    if (!inv_vm_is_alive(vm) || resume(daemon, vm, out, &cause))
+        return TRUE;
+    /* Nobody has to let run what has ended meanwhile. */
+    if (!inv_vm_is_alive(vm))
+        return TRUE;
+    g_propagate_error(error, g_steal_pointer(&cause));
+    return FALSE;
+}
+
+static void
+stay(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, InvOutPhase phase, const char *what, const GError *cause)
+{
+    g_autofree char *message = g_strdup_printf("%s, which is tried again and again: %s", what, cause->message);
+
+    g_warning("domain %s: %s", vm->uuid_text, message);
+    set_message(vm, out, message);
+    put_back(vm, out, phase);
+    inv_migrations_resolve_later(daemon->migrations);
+}
+
+void
+inv_migration_out_return_later(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, const GError *cause)
+{
+    stay(daemon, vm, out, INV_OUT_RETURNING, "its migration was called off, and it does not go on here yet", cause);
 }
 
 /* It runs elsewhere: its QEMU here goes, and its definition if that was asked for. */
@@ -91,6 +183,7 @@ end_here(InvDaemon *daemon, InvVm *vm, const InvMigrationOut *out, GError **erro
     inv_fault_point("migrate-out-ended");
     if (undefine && !inv_store_undefine(daemon->store, vm->uuid_text, error))
         return FALSE;
+    inv_fault_point("migrate-out-undefined");
     if (undefine) {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
 
@@ -103,15 +196,6 @@ end_here(InvDaemon *daemon, InvVm *vm, const InvMigrationOut *out, GError **erro
     if (undefine)
         inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_UNDEFINED, VIR_DOMAIN_EVENT_UNDEFINED_REMOVED);
     return TRUE;
-}
-
-static void
-put_back(InvVm *vm, InvMigrationOut *out, InvOutPhase phase)
-{
-    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
-
-    out->phase = phase;
-    out->busy = FALSE;
 }
 
 /* In postcopy neither answer ends anything before the last page has gone. */
@@ -135,12 +219,20 @@ wait_for_pages(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, gboolean canc
 gboolean
 inv_migration_out_end(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, gboolean cancelled, GError **error)
 {
-    gboolean ok;
+    g_autoptr(GError) cause = NULL;
 
     if (out->postcopy && !wait_for_pages(daemon, vm, out, cancelled, error))
         return FALSE;
-    ok = cancelled ? inv_migration_out_resume(daemon, vm, out, error) : end_here(daemon, vm, out, error);
 
+    if (cancelled ? !inv_migration_out_resume(daemon, vm, out, &cause) : !end_here(daemon, vm, out, &cause)) {
+        if (cancelled)
+            inv_migration_out_return_later(daemon, vm, out, cause);
+        else
+            stay(daemon, vm, out, INV_OUT_ENDING, "it was migrated to another host, and is not ended here yet", cause);
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
+    set_message(vm, out, NULL);
     inv_migration_out_forget(daemon, vm, out);
     inv_migration_out_leave(daemon, vm, !cancelled);
     {
@@ -149,7 +241,7 @@ inv_migration_out_end(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, gboole
         if (!inv_vm_is_persistent(vm) && !inv_vm_is_active(vm))
             inv_registry_remove_locked(vm->registry, vm);
     }
-    return ok;
+    return TRUE;
 }
 
 void
@@ -160,15 +252,18 @@ inv_migration_out_run_ended(InvDaemon *daemon, InvVm *vm)
     /* Who performs or ends it sees for himself. */
     if (!out)
         return;
-    /* The definition is left, and the destination may have all of the guest: it still has to be asked before this domain is started again. */
-    if (!vm->removed && (out->phase == INV_OUT_SENT || out->phase == INV_OUT_UNDECIDED)) {
-        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
-
-        out->phase = INV_OUT_UNDECIDED;
-        out->busy = FALSE;
+    /* The destination has all of the guest: who drives it may still finish it there, which to ask would prevent. */
+    if (out->phase == INV_OUT_SENT) {
+        put_back(vm, out, out->phase);
+        return;
+    }
+    /* The definition is left: the destination still has to be asked before this domain is started again. */
+    if (!vm->removed && (out->phase == INV_OUT_UNDECIDED || out->phase == INV_OUT_ENDING)) {
+        put_back(vm, out, out->phase);
         inv_migrations_resolve_later(daemon->migrations);
         return;
     }
+    set_message(vm, out, NULL);
     inv_migration_out_forget(daemon, vm, out);
     inv_migration_out_leave(daemon, vm, FALSE);
 }
@@ -188,27 +283,89 @@ inv_migration_out_is_undecided(InvVm *vm)
     return vm->migration_out && vm->migration_out->phase == INV_OUT_UNDECIDED;
 }
 
+/* By the destination's word, or without it by that of who knows better. */
+static gboolean
+decide(InvVm *vm, InvMigrationOut *out, gboolean *cancelled, GError **error)
+{
+    InvMigrationPhase outcome = INV_PHASE_UNKNOWN;
+    g_autoptr(GError) cause = NULL;
+    gboolean forced;
+
+    if (inv_migration_peer_ask(out->peer, out->token, vm->uuid_text, &outcome, &cause)) {
+        *cancelled = outcome != INV_PHASE_FINISHED;
+        g_message("domain %s: its migration %s", vm->uuid_text,
+                  *cancelled ? "was called off: it goes on here" : "had been finished: it runs at the destination");
+        return TRUE;
+    }
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        forced = out->forced;
+    }
+    *cancelled = TRUE;
+    if (!forced) {
+        g_propagate_error(error, g_steal_pointer(&cause));
+        return FALSE;
+    }
+    g_warning("domain %s goes on here by the word of a client, while its destination cannot be asked: %s", vm->uuid_text,
+              cause->message);
+    return TRUE;
+}
+
 gboolean
 inv_migration_out_resolve(InvDaemon *daemon, InvVm *vm, GError **error)
 {
     InvMigrationOut *out = inv_migration_out_take(vm);
-    InvMigrationPhase outcome = INV_PHASE_UNKNOWN;
+    gboolean cancelled = TRUE;
 
     if (!out)
         return TRUE;
+    if (out->phase == INV_OUT_RETURNING || out->phase == INV_OUT_ENDING)
+        return inv_migration_out_end(daemon, vm, out, out->phase == INV_OUT_RETURNING, error);
     if (out->phase != INV_OUT_UNDECIDED) {
         put_back(vm, out, out->phase);
         return TRUE;
     }
     /* Of a daemon before this one, too. */
     out->postcopy = out->postcopy || inv_migration_postcopy_is_open(vm);
-    if (!inv_migration_peer_ask(out->peer, out->token, vm->uuid_text, &outcome, error)) {
+    if (!decide(vm, out, &cancelled, error)) {
         put_back(vm, out, INV_OUT_UNDECIDED);
         return FALSE;
     }
-    g_message("domain %s: its migration %s", vm->uuid_text,
-              outcome == INV_PHASE_FINISHED ? "had been finished: it runs at the destination" : "was called off: it goes on here");
-    return inv_migration_out_end(daemon, vm, out, outcome != INV_PHASE_FINISHED, error);
+    return inv_migration_out_end(daemon, vm, out, cancelled, error);
+}
+
+/* domjobabort of an undecided one. */
+static gboolean
+force_here(InvVm *vm, unsigned int flags, gpointer data, GError **error)
+{
+    InvDaemon *daemon = data;
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        if (!vm->migration_out || vm->migration_out->phase != INV_OUT_UNDECIDED)
+            return TRUE;
+        vm->migration_out->forced = TRUE;
+    }
+    inv_migrations_resolve_later(daemon->migrations);
+    return TRUE;
+}
+
+/* Nobody can decide it now: the guest stands still, and says so. */
+static void
+stand_still(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, const char *cause)
+{
+    g_autofree char *message =
+        g_strdup_printf("it stands still: all of it was sent to another host, and whether it runs there is not known. It goes on "
+                        "here, or is ended here, as soon as that host can be asked (%s). If it is certain that it does not run "
+                        "there, domjobabort lets it go on here; if it does, destroy ends it here",
+                        cause);
+
+    set_message(vm, out, message);
+    inv_vm_set_job_abort(vm, force_here, daemon);
+    put_back(vm, out, INV_OUT_UNDECIDED);
+    inv_migrations_resolve_later(daemon->migrations);
 }
 
 /* Nobody drives it any more, and all was sent. */
@@ -216,19 +373,15 @@ static void
 become_undecided(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out)
 {
     g_autoptr(GError) error = NULL;
+    gboolean cancelled = TRUE;
 
-    {
-        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
-
-        inv_vm_add_message_locked(vm, "its migration has lost who drove it: it stands still until the destination says whether it "
-                                      "runs there (%s)",
-                                  out->peer ? out->peer : "unknown");
-    }
-    put_back(vm, out, INV_OUT_UNDECIDED);
-    if (inv_migration_out_resolve(daemon, vm, &error))
+    set_phase(vm, out, INV_OUT_UNDECIDED);
+    if (decide(vm, out, &cancelled, &error)) {
+        inv_migration_out_end(daemon, vm, out, cancelled, NULL);
         return;
+    }
     g_warning("domain %s stands still until its migration's outcome is known: %s", vm->uuid_text, error->message);
-    inv_migrations_resolve_later(daemon->migrations);
+    stand_still(daemon, vm, out, error->message);
 }
 
 void
@@ -258,10 +411,20 @@ inv_migration_out_client_gone(InvDaemon *daemon, InvVm *vm, guint64 client)
         }
         out->busy = TRUE;
     }
-    if (out->phase == INV_OUT_BEGUN)
+    switch (out->phase) {
+    case INV_OUT_BEGUN:
         inv_migration_out_leave(daemon, vm, FALSE);
-    else
+        return;
+    case INV_OUT_SENT:
         become_undecided(daemon, vm, out);
+        return;
+    case INV_OUT_UNDECIDED:
+    case INV_OUT_INTERRUPTED:
+    case INV_OUT_RETURNING:
+    case INV_OUT_ENDING:
+        put_back(vm, out, out->phase);
+        return;
+    }
 }
 
 /* What a restarted daemon finds. */
@@ -278,7 +441,7 @@ restore(InvDaemon *daemon, InvVm *vm, const InvStoredMigration *stored, GError *
     out->token = g_strdup(stored->token);
     out->peer = g_strdup(stored->peer);
     out->was_running = stored->running;
-    out->phase = INV_OUT_UNDECIDED;
+    out->phase = stored->phase == INV_PHASE_SENDING ? INV_OUT_RETURNING : INV_OUT_UNDECIDED;
     out->busy = TRUE;
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
@@ -290,20 +453,6 @@ restore(InvDaemon *daemon, InvVm *vm, const InvStoredMigration *stored, GError *
         }
     }
     return out;
-}
-
-/* The state may be on its way still: nobody would finish it. */
-static void
-call_off(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out)
-{
-    g_autoptr(InvQmp) qmp = inv_vm_get_qmp(vm, NULL);
-    g_autoptr(GError) error = NULL;
-
-    if (qmp && !inv_migration_cancel(qmp, INV_QMP_DEADLINE_MS, &error))
-        g_warning("domain %s: %s", vm->uuid_text, error->message);
-    g_clear_error(&error);
-    if (!inv_migration_out_end(daemon, vm, out, TRUE, &error))
-        g_warning("domain %s does not go on after its migration was called off: %s", vm->uuid_text, error->message);
 }
 
 void
@@ -326,9 +475,9 @@ inv_migration_out_adopt(InvDaemon *daemon, const InvStoredMigration *stored)
     }
     if (stored->phase == INV_PHASE_SENDING) {
         g_message("calling off the unfinished migration of domain %s", stored->uuid);
-        call_off(daemon, vm, out);
+        /* The state may be on its way still: nobody would finish it. */
+        inv_migration_out_end(daemon, vm, out, TRUE, NULL);
         return;
     }
-    put_back(vm, out, INV_OUT_UNDECIDED);
-    inv_migrations_resolve_later(daemon->migrations);
+    stand_still(daemon, vm, out, "this daemon was started anew");
 }

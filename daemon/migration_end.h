@@ -12,6 +12,8 @@ typedef enum {
     INV_OUT_SENT,      /* all is sent: whoever drives it finishes at the destination and confirms here */
     INV_OUT_UNDECIDED, /* and nobody drives it any more: the destination must be asked */
     INV_OUT_INTERRUPTED, /* in postcopy, and the channel is broken: it can be taken up again */
+    INV_OUT_RETURNING, /* called off, and QEMU has not let the guest go on yet */
+    INV_OUT_ENDING,    /* the guest runs elsewhere, and is not ended here yet */
 } InvOutPhase;
 
 struct InvMigrationOut {
@@ -26,6 +28,8 @@ struct InvMigrationOut {
     gboolean protected;     /* held since Begin, until Confirm */
     gboolean was_running;   /* the guest goes on if the migration fails */
     gint64 stopped_us;      /* monotonic: when the migration stopped the guest; 0: it has not */
+    gboolean forced;        /* undecided, and a client says that it does not run elsewhere; guarded as well */
+    char *message;          /* what the domain's messages say of it, or NULL; guarded as well */
 };
 
 /* For whoever ends it now; nobody else gets it until then. NULL: there is none, or it is busy. */
@@ -33,11 +37,16 @@ InvMigrationOut *inv_migration_out_take(InvVm *vm);
 /* The domain is a plain one again. */
 void inv_migration_out_leave(InvDaemon *daemon, InvVm *vm, gboolean succeeded);
 
-/* The guest, which the caller has taken, goes on here (@cancelled) or is ended here, for good; the migration is over. */
+/*
+ * The guest, which the caller has taken, goes on here (@cancelled) or is ended here, for good; the
+ * migration is over. FALSE: QEMU or the store does not do it now, and it is tried again and again.
+ */
 gboolean inv_migration_out_end(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, gboolean cancelled, GError **error);
 
-/* Lets a guest that the migration stopped run again, if it ran before. */
+/* Makes QEMU let go of the migration, and a guest that it stopped run again if it ran before. One whose QEMU is gone needs nothing. */
 gboolean inv_migration_out_resume(InvDaemon *daemon, InvVm *vm, const InvMigrationOut *out, GError **error);
+/* That failed with @cause: it is tried again and again. The caller has taken it. */
+void inv_migration_out_return_later(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, const GError *cause);
 
 /* All was sent and whoever drove the migration cannot tell how it ended: the destination is asked, now or later. */
 void inv_migration_out_undecided(InvDaemon *daemon, InvVm *vm);

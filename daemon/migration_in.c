@@ -204,104 +204,6 @@ enter(InvDaemon *daemon, InvMigrationIn *in, GError **error)
     return TRUE;
 }
 
-static gboolean
-answer(InvDaemon *daemon, const InvMigrationIn *in, InvMigrationPrepare *prepare)
-{
-    g_autoptr(InvMigrationCookie) cookie = inv_migrations_new_cookie(daemon->migrations, in->start.vm, in->source->token);
-
-    cookie->contact = g_strdup(inv_migrations_contact(daemon->migrations));
-    cookie->emulator_version = g_strdup(in->start.decision ? in->start.decision->facts.emulator : NULL);
-    if (in->copy) {
-        cookie->nbd_path = g_strdup(in->copy->path);
-        cookie->nbd_port = in->copy->port;
-    }
-    prepare->cookie_out = inv_migration_cookie_format(cookie);
-    return TRUE;
-}
-
-static gboolean
-prepare_live(InvDaemon *daemon, InvMigrationPrepare *prepare, InvMigrationCookie *source, InvDomain *domain, GError **error)
-{
-    g_autoptr(InvMigrationIn) in = g_new0(InvMigrationIn, 1);
-    g_autoptr(InvVm) vm = NULL;
-
-    in->flags = prepare->options->flags;
-    in->source = source;
-    in->client = prepare->client;
-    in->start = (InvStart){
-        .daemon = daemon,
-        .live = domain,
-        .messages = g_ptr_array_new_with_free_func(g_free),
-        .before = inv_cpu_record_copy(source->record),
-        .incoming = TRUE,
-        .paused = TRUE,
-    };
-    if (!source->record)
-        return inv_error_set(error, VIR_ERR_INVALID_ARG,
-                             "the migration cookie has no CPU record: which CPU the guest of domain '%s' sees is not known",
-                             domain->name);
-    vm = claim(daemon, domain, error);
-    if (!vm)
-        return FALSE;
-    in->start.vm = vm;
-    {
-        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
-
-        in->start.id = inv_registry_next_id_locked(daemon->registry);
-        in->start.persistent = inv_vm_is_persistent(vm);
-    }
-    if (!bring_up(daemon, in, prepare, error) || !enter(daemon, in, error)) {
-        if (in->copy)
-            inv_disk_copy_undo(in->copy);
-        unclaim(daemon, vm);
-        return FALSE;
-    }
-    answer(daemon, in, prepare);
-    g_steal_pointer(&in);
-    prepare->vm = inv_vm_ref(vm);
-    inv_migrations_watch(daemon->migrations, vm, prepare->client);
-    inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_MIGRATED);
-    inv_fault_point("migrate-in-prepared");
-    return TRUE;
-}
-
-/* No guest moves, only a definition: whether it can start here is found out now, and it is kept with Finish. */
-static gboolean
-prepare_offline(InvDaemon *daemon, InvMigrationPrepare *prepare, InvMigrationCookie *source, InvDomain *domain, GError **error)
-{
-    g_autoptr(InvMigrationIn) in = g_new0(InvMigrationIn, 1);
-    g_autoptr(InvVm) vm = NULL;
-
-    in->flags = prepare->options->flags;
-    in->source = source;
-    in->client = prepare->client;
-    in->start = (InvStart){
-        .daemon = daemon,
-        .live = domain,
-        .messages = g_ptr_array_new_with_free_func(g_free),
-        .before = inv_cpu_record_copy(source->record),
-        .incoming = source->record != NULL,
-    };
-    if (!inv_start_decide(&in->start, error))
-        return FALSE;
-    vm = claim(daemon, domain, error);
-    if (!vm)
-        return FALSE;
-    in->start.vm = vm;
-    if (!note(daemon, vm, in, INV_PHASE_PREPARED, TRUE, error)) {
-        unclaim(daemon, vm);
-        return FALSE;
-    }
-    answer(daemon, in, prepare);
-    {
-        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
-
-        vm->migration_in = g_steal_pointer(&in);
-    }
-    inv_migrations_watch(daemon->migrations, vm, prepare->client);
-    return TRUE;
-}
-
 /* The migration of @vm for whoever finishes or ends it now; nobody else gets it until then. NULL: there is none. */
 static InvMigrationIn *
 take(InvVm *vm)
@@ -315,64 +217,11 @@ take(InvVm *vm)
 }
 
 static void
-give_back(InvVm *vm, InvMigrationIn *in)
+put_back(InvVm *vm, InvMigrationIn *in)
 {
     g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
 
     in->busy = FALSE;
-}
-
-/* The channel of an interrupted migration is made anew: the guest runs here already. */
-static gboolean
-prepare_resume(InvDaemon *daemon, InvMigrationPrepare *prepare, const InvMigrationCookie *source, const InvDomain *domain,
-               GError **error)
-{
-    g_autoptr(InvVm) vm = inv_registry_get_uuid(daemon->registry, domain->uuid, error);
-    InvMigrationIn *in = NULL;
-    gboolean ok;
-
-    if (!vm)
-        return FALSE;
-    in = take(vm);
-    if (!in || !in->interrupted || strcmp(in->source->token, source->token) != 0) {
-        if (in)
-            give_back(vm, in);
-        return inv_error_set(error, VIR_ERR_OPERATION_INVALID,
-                             "the migration of domain '%s' to this host is not interrupted: there is nothing to take up again",
-                             domain->name);
-    }
-    ok = inv_migration_listen_again(daemon, &in->start, prepare, error);
-    if (ok) {
-        in->client = prepare->client;
-        answer(daemon, in, prepare);
-        inv_migrations_unwatch(daemon->migrations, vm);
-        inv_migrations_watch(daemon->migrations, vm, prepare->client);
-    }
-    give_back(vm, in);
-    return ok;
-}
-
-gboolean
-inv_migration_in_prepare(InvDaemon *daemon, InvMigrationPrepare *prepare, GError **error)
-{
-    g_autoptr(InvMigrationCookie) source = inv_migration_cookie_parse(prepare->cookie, prepare->cookie_length, error);
-    g_autoptr(InvDomain) domain = NULL;
-
-    prepare->tunnel_fd = -1;
-    if (!source)
-        return FALSE;
-    if (g_strcmp0(source->hostuuid, inv_migrations_hostuuid(daemon->migrations)) == 0)
-        return inv_error_set(error, VIR_ERR_OPERATION_INVALID, "Attempt to migrate guest to the same host %s (%s)",
-                             source->hostuuid, source->hostname ? source->hostname : "");
-    domain = read_definition(daemon, prepare->options, source, error);
-    if (!domain)
-        return FALSE;
-    if (prepare->options->flags & VIR_MIGRATE_POSTCOPY_RESUME)
-        return prepare_resume(daemon, prepare, source, domain, error);
-    /* Both are the migration's from here on. */
-    if (prepare->options->flags & VIR_MIGRATE_OFFLINE)
-        return prepare_offline(daemon, prepare, g_steal_pointer(&source), g_steal_pointer(&domain), error);
-    return prepare_live(daemon, prepare, g_steal_pointer(&source), g_steal_pointer(&domain), error);
 }
 
 /* The last thing: the domain is a plain one, or gone. */
@@ -432,6 +281,180 @@ call_off(InvDaemon *daemon, InvVm *vm, InvMigrationIn *in)
         unclaim(daemon, vm);
         inv_migration_in_free(whole);
     }
+}
+
+/* Prepared: from here on whoever finishes or calls it off gets it. What went meanwhile found it busy. */
+static gboolean
+let_go(InvDaemon *daemon, InvVm *vm, InvMigrationIn *in, GError **error)
+{
+    const guint64 client = in->client;
+    gboolean gone = !inv_migrations_is_connected(daemon->migrations, client);
+    gboolean dead = !(in->flags & VIR_MIGRATE_OFFLINE) && !inv_vm_is_alive(vm);
+
+    if (!gone && !dead) {
+        put_back(vm, in);
+        /* One that went since then may have found it busy still. */
+        if (!inv_migrations_is_connected(daemon->migrations, client))
+            inv_migration_in_client_gone(daemon, vm, client);
+        return TRUE;
+    }
+    call_off(daemon, vm, in);
+    return gone ? inv_error_set(error, VIR_ERR_OPERATION_ABORTED, "operation aborted: the client of this migration is gone")
+                : inv_error_set(error, VIR_ERR_OPERATION_FAILED, "QEMU of domain '%s' ended while it waited for the state", vm->name);
+}
+
+static gboolean
+answer(InvDaemon *daemon, const InvMigrationIn *in, InvMigrationPrepare *prepare)
+{
+    g_autoptr(InvMigrationCookie) cookie = inv_migrations_new_cookie(daemon->migrations, in->start.vm, in->source->token);
+
+    cookie->contact = g_strdup(inv_migrations_contact(daemon->migrations));
+    cookie->emulator_version = g_strdup(in->start.decision ? in->start.decision->facts.emulator : NULL);
+    if (in->copy) {
+        cookie->nbd_path = g_strdup(in->copy->path);
+        cookie->nbd_port = in->copy->port;
+    }
+    prepare->cookie_out = inv_migration_cookie_format(cookie);
+    return TRUE;
+}
+
+static gboolean
+prepare_live(InvDaemon *daemon, InvMigrationPrepare *prepare, InvMigrationCookie *source, InvDomain *domain, GError **error)
+{
+    g_autoptr(InvMigrationIn) in = g_new0(InvMigrationIn, 1);
+    g_autoptr(InvVm) vm = NULL;
+
+    in->flags = prepare->options->flags;
+    in->source = source;
+    in->client = prepare->client;
+    in->start = (InvStart){
+        .daemon = daemon,
+        .live = domain,
+        .messages = g_ptr_array_new_with_free_func(g_free),
+        .before = inv_cpu_record_copy(source->record),
+        .incoming = TRUE,
+        .paused = TRUE,
+    };
+    if (!source->record)
+        return inv_error_set(error, VIR_ERR_INVALID_ARG,
+                             "the migration cookie has no CPU record: which CPU the guest of domain '%s' sees is not known",
+                             domain->name);
+    vm = claim(daemon, domain, error);
+    if (!vm)
+        return FALSE;
+    in->start.vm = vm;
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+        in->start.id = inv_registry_next_id_locked(daemon->registry);
+        in->start.persistent = inv_vm_is_persistent(vm);
+    }
+    in->busy = TRUE;
+    if (!inv_migrations_watch(daemon->migrations, vm, prepare->client, error) || !bring_up(daemon, in, prepare, error) ||
+        !enter(daemon, in, error)) {
+        if (in->copy)
+            inv_disk_copy_undo(in->copy);
+        inv_migrations_unwatch(daemon->migrations, vm);
+        unclaim(daemon, vm);
+        return FALSE;
+    }
+    answer(daemon, in, prepare);
+    prepare->vm = inv_vm_ref(vm);
+    inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_MIGRATED);
+    inv_fault_point("migrate-in-prepared");
+    return let_go(daemon, vm, g_steal_pointer(&in), error);
+}
+
+/* No guest moves, only a definition: whether it can start here is found out now, and it is kept with Finish. */
+static gboolean
+prepare_offline(InvDaemon *daemon, InvMigrationPrepare *prepare, InvMigrationCookie *source, InvDomain *domain, GError **error)
+{
+    g_autoptr(InvMigrationIn) in = g_new0(InvMigrationIn, 1);
+    g_autoptr(InvVm) vm = NULL;
+
+    in->flags = prepare->options->flags;
+    in->source = source;
+    in->client = prepare->client;
+    in->start = (InvStart){
+        .daemon = daemon,
+        .live = domain,
+        .messages = g_ptr_array_new_with_free_func(g_free),
+        .before = inv_cpu_record_copy(source->record),
+        .incoming = source->record != NULL,
+    };
+    if (!inv_start_decide(&in->start, error))
+        return FALSE;
+    vm = claim(daemon, domain, error);
+    if (!vm)
+        return FALSE;
+    in->start.vm = vm;
+    if (!inv_migrations_watch(daemon->migrations, vm, prepare->client, error) ||
+        !note(daemon, vm, in, INV_PHASE_PREPARED, TRUE, error)) {
+        inv_migrations_unwatch(daemon->migrations, vm);
+        unclaim(daemon, vm);
+        return FALSE;
+    }
+    answer(daemon, in, prepare);
+    in->busy = TRUE;
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+        vm->migration_in = in;
+    }
+    return let_go(daemon, vm, g_steal_pointer(&in), error);
+}
+
+/* The channel of an interrupted migration is made anew: the guest runs here already. */
+static gboolean
+prepare_resume(InvDaemon *daemon, InvMigrationPrepare *prepare, const InvMigrationCookie *source, const InvDomain *domain,
+               GError **error)
+{
+    g_autoptr(InvVm) vm = inv_registry_get_uuid(daemon->registry, domain->uuid, error);
+    InvMigrationIn *in = NULL;
+    gboolean ok;
+
+    if (!vm)
+        return FALSE;
+    in = take(vm);
+    if (!in || !in->interrupted || strcmp(in->source->token, source->token) != 0) {
+        if (in)
+            put_back(vm, in);
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID,
+                             "the migration of domain '%s' to this host is not interrupted: there is nothing to take up again",
+                             domain->name);
+    }
+    inv_migrations_unwatch(daemon->migrations, vm);
+    ok = inv_migrations_watch(daemon->migrations, vm, prepare->client, error) &&
+         inv_migration_listen_again(daemon, &in->start, prepare, error);
+    if (ok) {
+        in->client = prepare->client;
+        answer(daemon, in, prepare);
+    }
+    put_back(vm, in);
+    return ok;
+}
+
+gboolean
+inv_migration_in_prepare(InvDaemon *daemon, InvMigrationPrepare *prepare, GError **error)
+{
+    g_autoptr(InvMigrationCookie) source = inv_migration_cookie_parse(prepare->cookie, prepare->cookie_length, error);
+    g_autoptr(InvDomain) domain = NULL;
+
+    prepare->tunnel_fd = -1;
+    if (!source)
+        return FALSE;
+    if (g_strcmp0(source->hostuuid, inv_migrations_hostuuid(daemon->migrations)) == 0)
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID, "Attempt to migrate guest to the same host %s (%s)",
+                             source->hostuuid, source->hostname ? source->hostname : "");
+    domain = read_definition(daemon, prepare->options, source, error);
+    if (!domain)
+        return FALSE;
+    if (prepare->options->flags & VIR_MIGRATE_POSTCOPY_RESUME)
+        return prepare_resume(daemon, prepare, source, domain, error);
+    /* Both are the migration's from here on. */
+    if (prepare->options->flags & VIR_MIGRATE_OFFLINE)
+        return prepare_offline(daemon, prepare, g_steal_pointer(&source), g_steal_pointer(&domain), error);
+    return prepare_live(daemon, prepare, g_steal_pointer(&source), g_steal_pointer(&domain), error);
 }
 
 /* QEMU's own words about its end, behind @what. */
@@ -686,6 +709,7 @@ settle(InvDaemon *daemon, InvVm *vm, const InvMigrationIn *in)
 {
     g_autoptr(GError) error = NULL;
 
+    inv_fault_point("migrate-in-before-settling");
     if (in->source->persistent_xml && (in->flags & VIR_MIGRATE_PERSIST_DEST))
         keep_definition(daemon, vm, in->source->persistent_xml, in->source->persistent_record);
     if (!note(daemon, vm, in, INV_PHASE_FINISHED, FALSE, &error))
@@ -720,6 +744,20 @@ find(InvDaemon *daemon, const char *name, InvMigrationIn **in, GError **error)
     return NULL;
 }
 
+/* Who finishes it has the source's word that all was sent. */
+static gboolean
+check_finish_cookie(const InvMigrationIn *in, const char *cookie, gsize length, GError **error)
+{
+    g_autoptr(InvMigrationCookie) source = inv_migration_cookie_parse(cookie, length, error);
+
+    if (!source)
+        return FALSE;
+    return g_strcmp0(source->token, in->source->token) == 0 ||
+           inv_error_set(error, VIR_ERR_INVALID_ARG,
+                         "the migration cookie is of another migration of domain '%s' than the one that is under way",
+                         in->source->name);
+}
+
 InvVm *
 inv_migration_in_finish(InvDaemon *daemon, const InvMigrationOptions *options, const char *name, const char *cookie,
                         gsize cookie_length, gboolean cancelled, GBytes **cookie_out, GError **error)
@@ -734,13 +772,18 @@ inv_migration_in_finish(InvDaemon *daemon, const InvMigrationOptions *options, c
         return NULL;
     if (cancelled && in->interrupted) {
         /* The guest runs here: nothing of it is given up because taking it up again has failed. */
-        give_back(vm, in);
+        put_back(vm, in);
         inv_error_set(error, VIR_ERR_OPERATION_FAILED, "the migration of domain '%s' is still interrupted", in->source->name);
         return NULL;
     }
     if (cancelled) {
         call_off(daemon, vm, in);
         inv_error_set(error, VIR_ERR_OPERATION_FAILED, "migration successfully aborted");
+        return NULL;
+    }
+    /* Offline nothing is sent, and so nothing told. */
+    if (!(in->flags & VIR_MIGRATE_OFFLINE) && !check_finish_cookie(in, cookie, cookie_length, error)) {
+        put_back(vm, in);
         return NULL;
     }
     mine = inv_migrations_new_cookie(daemon->migrations, vm, in->source->token);
@@ -762,26 +805,52 @@ inv_migration_in_finish(InvDaemon *daemon, const InvMigrationOptions *options, c
     return g_steal_pointer(&vm);
 }
 
+/* *@in: the migration @token to this host, NULL when it is not under way. FALSE: it is being prepared or finished at this moment. */
+static gboolean
+take_token(InvVm *vm, const char *token, InvMigrationIn **in, GError **error)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+    *in = NULL;
+    if (!vm->migration_in || strcmp(vm->migration_in->source->token, token) != 0)
+        return TRUE;
+    if (vm->migration_in->busy)
+        return inv_error_set(error, VIR_ERR_OPERATION_FAILED,
+                             "the migration of domain '%s' to this host is being finished at this moment: ask again", vm->name);
+    *in = vm->migration_in;
+    (*in)->busy = TRUE;
+    return TRUE;
+}
+
 gboolean
 inv_migration_in_outcome(InvDaemon *daemon, const char *token, const char *uuid, InvMigrationPhase *outcome, GError **error)
 {
     unsigned char raw[VIR_UUID_BUFLEN];
     g_autoptr(InvVm) vm = NULL;
+    g_autoptr(GError) cause = NULL;
     InvMigrationIn *in = NULL;
 
     if (!inv_uuid_parse(uuid, raw))
         return inv_error_set(error, VIR_ERR_INVALID_ARG, "'%s' is no UUID", uuid);
-    if (!inv_store_decide_migration(daemon->store, token, uuid, INV_PHASE_CANCELLED, outcome, error))
-        return FALSE;
-    if (*outcome != INV_PHASE_CANCELLED)
-        return TRUE;
-    /* Nobody will finish it any more. */
     vm = inv_registry_get_uuid(daemon->registry, raw, NULL);
-    in = vm ? take(vm) : NULL;
-    if (in && strcmp(in->source->token, token) == 0)
+    if (vm && !take_token(vm, token, &in, error))
+        return FALSE;
+    *outcome = INV_PHASE_UNKNOWN;
+    if (!inv_store_decide_migration(daemon->store, token, uuid, INV_PHASE_CANCELLED, outcome, &cause)) {
+        /* What is prepared and not in hand is never finished any more, though that cannot be written down now (a full disk). */
+        if (*outcome != INV_PHASE_PREPARED) {
+            if (in)
+                put_back(vm, in);
+            g_propagate_error(error, g_steal_pointer(&cause));
+            return FALSE;
+        }
+        g_warning("the migration of domain %s to this host is called off, which cannot be kept: %s", uuid, cause->message);
+        *outcome = INV_PHASE_CANCELLED;
+    }
+    if (in && *outcome == INV_PHASE_CANCELLED)
         call_off(daemon, vm, in);
     else if (in)
-        give_back(vm, in);
+        put_back(vm, in);
     return TRUE;
 }
 
@@ -794,7 +863,7 @@ inv_migration_in_client_gone(InvDaemon *daemon, InvVm *vm, guint64 client)
         return;
     /* One that is interrupted belongs to nobody: the guest runs. */
     if (in->client != client || in->interrupted) {
-        give_back(vm, in);
+        put_back(vm, in);
         return;
     }
     g_message("the migration of domain '%s' to this host is called off: its client is gone", in->source->name);

@@ -22,6 +22,7 @@ inv_migration_out_free(InvMigrationOut *out)
         return;
     g_free(out->token);
     g_free(out->peer);
+    g_free(out->message);
     g_free(out);
 }
 
@@ -151,8 +152,10 @@ hold(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, GError **error)
 
         vm->migration_out = out;
     }
-    inv_migrations_watch(daemon->migrations, vm, out->client);
-    return TRUE;
+    if (inv_migrations_watch(daemon->migrations, vm, out->client, error))
+        return TRUE;
+    inv_migration_out_leave(daemon, vm, FALSE);
+    return FALSE;
 }
 
 /* One attempt at a time; an interrupted one is taken up again, and nothing else is. */
@@ -285,6 +288,7 @@ inv_migration_out_perform(InvDaemon *daemon, InvVm *vm, InvMigrationPerform *per
 {
     g_autoptr(InvMigrationCookie) theirs = read_cookie(vm, perform, error);
     g_autoptr(InvMigrationCookie) mine = NULL;
+    g_autoptr(GError) returned = NULL;
     InvMigrationOut *out = NULL;
 
     if (!theirs)
@@ -296,9 +300,11 @@ inv_migration_out_perform(InvDaemon *daemon, InvVm *vm, InvMigrationPerform *per
     out->peer = perform->peer      ? g_strdup(perform->peer)
                 : theirs->contact ? g_strdup_printf("%s %s", theirs->hostuuid, theirs->contact)
                                   : NULL;
-    if (!inv_migration_send(daemon, vm, out, perform, theirs, error)) {
+    if (!inv_migration_send(daemon, vm, out, perform, theirs, &returned, error)) {
         /* Begin's hold lasts until Confirm; what is interrupted stays so. */
-        if (out->phase == INV_OUT_INTERRUPTED)
+        if (returned)
+            inv_migration_out_return_later(daemon, vm, out, returned);
+        else if (out->phase == INV_OUT_INTERRUPTED)
             set_phase(vm, out, INV_OUT_INTERRUPTED);
         else if (out->protected)
             set_phase(vm, out, INV_OUT_BEGUN);
@@ -350,6 +356,35 @@ confirm_offline(InvDaemon *daemon, InvVm *vm, unsigned int flags, gboolean cance
     return inv_domain_undefine(daemon, vm, VIR_DOMAIN_UNDEFINE_KEEP_NVRAM, error);
 }
 
+/* Confirm's word alone is not enough: who says so may have lost the destination's answer. */
+static gboolean
+ask_before_going_on(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, GError **error)
+{
+    set_phase(vm, out, out->phase);
+    inv_migration_out_undecided(daemon, vm);
+    return !inv_migration_out_is_undecided(vm) ||
+           inv_error_set(error, VIR_ERR_OPERATION_FAILED,
+                         "domain '%s' stands still: all of it was sent, and whether it runs at the destination is not known, which "
+                         "cannot be asked now. It goes on here, or is ended here, as soon as it can be (see dominfo)",
+                         vm->name);
+}
+
+gboolean
+inv_migration_out_is_confirmed_by(InvVm *vm, const char *cookie, gsize length, GError **error)
+{
+    g_autoptr(InvMigrationCookie) theirs = inv_migration_cookie_parse(cookie, length, error);
+    g_autoptr(InvRegistryLock) lock = NULL;
+
+    if (!theirs)
+        return FALSE;
+    lock = inv_registry_lock(vm->registry);
+    if (!vm->migration_out)
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is not being migrated", vm->name);
+    return g_strcmp0(theirs->token, vm->migration_out->token) == 0 ||
+           inv_error_set(error, VIR_ERR_INVALID_ARG,
+                         "the migration cookie is of another migration of domain '%s' than the one that is under way", vm->name);
+}
+
 gboolean
 inv_migration_out_confirm(InvDaemon *daemon, InvVm *vm, unsigned int flags, gboolean cancelled, GError **error)
 {
@@ -359,14 +394,31 @@ inv_migration_out_confirm(InvDaemon *daemon, InvVm *vm, unsigned int flags, gboo
         return confirm_offline(daemon, vm, flags, cancelled, error);
     out = inv_migration_out_take(vm);
     if (!out)
-        return cancelled || inv_error_set(error, VIR_ERR_OPERATION_INVALID, "domain %s is not being migrated", vm->uuid_text);
-    if (!cancelled && out->phase != INV_OUT_SENT && out->phase != INV_OUT_UNDECIDED) {
-        InvOutPhase phase = out->phase;
-
-        set_phase(vm, out, phase);
-        return inv_error_set(error, VIR_ERR_OPERATION_INVALID,
-                             "the state of domain %s was not sent: its migration cannot be confirmed", vm->uuid_text);
-    }
+        return cancelled || inv_error_set(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is not being migrated", vm->name);
     inv_fault_point("migrate-out-before-confirm");
-    return inv_migration_out_end(daemon, vm, out, cancelled, error);
+    switch (out->phase) {
+    case INV_OUT_BEGUN:
+        if (cancelled)
+            return inv_migration_out_end(daemon, vm, out, TRUE, error);
+        set_phase(vm, out, out->phase);
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID,
+                             "the state of domain '%s' was not sent: its migration cannot be confirmed", vm->name);
+    case INV_OUT_SENT:
+    case INV_OUT_UNDECIDED:
+        return cancelled ? ask_before_going_on(daemon, vm, out, error) : inv_migration_out_end(daemon, vm, out, FALSE, error);
+    case INV_OUT_INTERRUPTED:
+        set_phase(vm, out, out->phase);
+        return cancelled || inv_error_set(error, VIR_ERR_OPERATION_INVALID,
+                                          "the migration of domain '%s' is interrupted: take it up again with --postcopy "
+                                          "--postcopy-resume",
+                                          vm->name);
+    case INV_OUT_RETURNING:
+    case INV_OUT_ENDING:
+        break;
+    }
+    /* It was decided before, and is under way. */
+    set_phase(vm, out, out->phase);
+    return cancelled == (out->phase == INV_OUT_RETURNING) ||
+           inv_error_set(error, VIR_ERR_OPERATION_INVALID, "the migration of domain '%s' was %s before", vm->name,
+                         cancelled ? "confirmed" : "called off");
 }

@@ -42,9 +42,12 @@ gboolean inv_migration_out_perform(InvDaemon *daemon, InvVm *vm, InvMigrationPer
 
 /*
  * The end: @cancelled FALSE: the guest runs at the destination and is ended here; TRUE: it goes on
- * here. Where no migration is under way a cancelled one needs nothing.
+ * here, but if all was sent only by the destination's own word, which is asked for. Where no migration is under way a cancelled one needs nothing.
  */
 gboolean inv_migration_out_confirm(InvDaemon *daemon, InvVm *vm, unsigned int flags, gboolean cancelled, GError **error);
+
+/* Is the cookie that comes with Confirm that of the destination's Finish? */
+gboolean inv_migration_out_is_confirmed_by(InvVm *vm, const char *cookie, gsize length, GError **error);
 
 /* The client @client of a migration of @vm is gone. */
 void inv_migration_out_client_gone(InvDaemon *daemon, InvVm *vm, guint64 client);
@@ -53,7 +56,7 @@ void inv_migration_out_client_gone(InvDaemon *daemon, InvVm *vm, guint64 client)
 gboolean inv_migration_holds_guest_locked(const InvVm *vm);
 /* Does the guest stand still because only the destination knows whose it is? */
 gboolean inv_migration_out_is_undecided(InvVm *vm);
-/* Asks the destination and acts on its answer. FALSE: it cannot be reached, or is not the one. */
+/* Takes an undecided or unfinished one to its end, by the destination's answer. FALSE: not yet; it has to be called again. */
 gboolean inv_migration_out_resolve(InvDaemon *daemon, InvVm *vm, GError **error);
 
 /* The QEMU of @vm has ended and its run is forgotten. */

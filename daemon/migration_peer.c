@@ -242,7 +242,7 @@ finish(Peer *peer, gboolean cancelled, GError **error)
     }
     args.params.params_len = list->len;
     args.params.params_val = (remote_typed_param *)list->data;
-    args.cookie_in.cookie_in_val = bytes(peer->performed, &args.cookie_in.cookie_in_len);
+    args.cookie_in.cookie_in_val = bytes(peer->performed ? peer->performed : peer->prepared, &args.cookie_in.cookie_in_len);
     inv_fault_point("migrate-out-before-finish");
     /* A postcopy is finished when the last page is there: as long as that daemon gives signs of life. */
     ok = inv_rpc_connection_call(peer->connection, &inv_rpc_remote_program, REMOTE_PROC_DOMAIN_MIGRATE_FINISH3_PARAMS, &args, &ret,
@@ -321,28 +321,43 @@ inv_migration_peer_migrate(InvDaemon *daemon, InvVm *vm, const char *uri, const 
     return migrate(&peer, error);
 }
 
-gboolean
-inv_migration_peer_ask(const char *peer, const char *token, const char *uuid, InvMigrationPhase *outcome, GError **error)
+/* One address of who knows. */
+static gboolean
+ask_at(const char *uri, const invar_migration_outcome_args *args, InvMigrationPhase *outcome, GError **error)
 {
-    g_autofree char *hostuuid = NULL, *uri = NULL;
-    g_autoptr(InvRpcTarget) target = NULL;
+    g_autoptr(InvRpcTarget) target = inv_rpc_target_parse(uri, error);
     g_autoptr(InvRpcConnection) connection = NULL;
-    invar_migration_outcome_args args = { 0 };
     invar_migration_outcome_ret ret = { 0 };
 
-    if (!inv_migrations_split_peer(peer, &hostuuid, &uri))
-        return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "the destination did not say where it can be asked");
-    target = inv_rpc_target_parse(uri, error);
-    if (!target || !(connection = inv_rpc_connection_open_target(target, FALSE, CONNECT_DEADLINE_MS, error)))
-        return FALSE;
-    args.token = (char *)token;
-    args.uuid = (char *)uuid;
-    args.hostuuid = hostuuid;
-    if (!inv_rpc_connection_call(connection, &inv_rpc_invar_program, INVAR_PROC_MIGRATION_OUTCOME, &args, &ret,
+    if (!target || !(connection = inv_rpc_connection_open_target(target, FALSE, CONNECT_DEADLINE_MS, error)) ||
+        !inv_rpc_connection_call(connection, &inv_rpc_invar_program, INVAR_PROC_MIGRATION_OUTCOME, (gpointer)args, &ret,
                                  CONNECT_DEADLINE_MS, error))
         return FALSE;
     if (ret.outcome != INV_PHASE_FINISHED && ret.outcome != INV_PHASE_CANCELLED)
         return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "the daemon at '%s' gives the unknown outcome %d", uri, ret.outcome);
     *outcome = (InvMigrationPhase)ret.outcome;
     return TRUE;
+}
+
+gboolean
+inv_migration_peer_ask(const char *peer, const char *token, const char *uuid, InvMigrationPhase *outcome, GError **error)
+{
+    g_autofree char *hostuuid = NULL;
+    g_auto(GStrv) uris = NULL;
+    g_autoptr(GString) causes = g_string_new(NULL);
+    invar_migration_outcome_args args = { 0 };
+
+    if (!inv_migrations_split_peer(peer, &hostuuid, &uris))
+        return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "the destination did not say where it can be asked");
+    args.token = (char *)token;
+    args.uuid = (char *)uuid;
+    args.hostuuid = hostuuid;
+    for (char **uri = uris; *uri; uri++) {
+        g_autoptr(GError) cause = NULL;
+
+        if (ask_at(*uri, &args, outcome, &cause))
+            return TRUE;
+        g_string_append_printf(causes, "%s%s: %s", causes->len ? "; " : "", *uri, cause->message);
+    }
+    return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "%s", causes->str);
 }

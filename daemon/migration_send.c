@@ -15,7 +15,6 @@
 #define LOOK_MS 200u
 /* A connection over which nothing has moved for so long is broken, whatever TCP still hopes for. */
 #define STALL_US (30 * G_USEC_PER_SEC)
-#define CANCEL_DEADLINE_US (30 * G_USEC_PER_SEC)
 /* The guest stands still while the last blocks of its disks are written. */
 #define COPY_END_DEADLINE_MS 30000u
 
@@ -160,7 +159,10 @@ start(Send *send, GError **error)
         return FALSE;
     inv_fault_point("migrate-out-before-start");
     send->moved_us = g_get_monotonic_time();
-    return inv_migration_start(send->qmp, address, FALSE, INV_QMP_DEADLINE_MS, error);
+    if (!inv_migration_start(send->qmp, address, FALSE, INV_QMP_DEADLINE_MS, error))
+        return FALSE;
+    inv_fault_point("migrate-out-started");
+    return TRUE;
 }
 
 static gboolean
@@ -231,6 +233,7 @@ look(Send *send, gboolean *done, GError **error)
     inv_vm_report_job(send->vm, &progress, send->disk_total, send->disk_done);
     switch (progress.state) {
     case INV_MIGRATION_COMPLETED:
+        inv_fault_point("migrate-out-completed");
         *done = TRUE;
         break;
     case INV_MIGRATION_POSTCOPY:
@@ -278,48 +281,16 @@ wait_sent(Send *send, GError **error)
     return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "QEMU of domain '%s' ended while it was migrated", send->vm->name);
 }
 
-/* QEMU has let go of the migration: until then the guest cannot go on. */
-static void
-cancel(Send *send)
-{
-    gint64 deadline = g_get_monotonic_time() + CANCEL_DEADLINE_US;
-
-    if (!inv_vm_is_alive(send->vm) || !inv_migration_cancel(send->qmp, INV_QMP_DEADLINE_MS, NULL))
-        return;
-    while (inv_vm_is_alive(send->vm) && g_get_monotonic_time() < deadline) {
-        InvMigrationProgress progress = { 0 };
-        InvMigrationState state = INV_MIGRATION_NONE;
-
-        if (!inv_migration_query(send->qmp, &progress, INV_QMP_DEADLINE_MS, NULL))
-            return;
-        state = progress.state;
-        inv_migration_progress_clear(&progress);
-        if (state == INV_MIGRATION_NONE || state == INV_MIGRATION_COMPLETED || state == INV_MIGRATION_FAILED ||
-            state == INV_MIGRATION_CANCELLED)
-            return;
-        inv_vm_wait_migration(send->vm, state, LOOK_MS);
-    }
-}
-
-/* The guest is as it was. */
-static void
-roll_back(Send *send)
+/* The guest is as it was, or goes on later: *@returned says why. */
+static gboolean
+roll_back(Send *send, GError **returned)
 {
     g_autoptr(GError) error = NULL;
 
-    cancel(send);
-    if (!inv_vm_is_alive(send->vm))
-        return;
-    if (send->disks && !inv_migration_copy_finish(send->qmp, send->disks, TRUE, COPY_END_DEADLINE_MS, &error)) {
+    if (send->disks && inv_vm_is_alive(send->vm) &&
+        !inv_migration_copy_finish(send->qmp, send->disks, TRUE, COPY_END_DEADLINE_MS, &error))
         g_warning("domain '%s': %s", send->vm->name, error->message);
-        g_clear_error(&error);
-    }
-    if (!inv_migration_out_resume(send->daemon, send->vm, send->out, &error)) {
-        g_autoptr(InvRegistryLock) lock = inv_registry_lock(send->vm->registry);
-
-        g_warning("domain '%s' does not go on after its failed migration: %s", send->vm->name, error->message);
-        inv_vm_add_message_locked(send->vm, "it does not go on after its failed migration: %s", error->message);
-    }
+    return inv_migration_out_resume(send->daemon, send->vm, send->out, returned);
 }
 
 /* An interrupted one: the channel alone is made anew. */
@@ -362,7 +333,7 @@ abort_job(InvVm *vm, unsigned int flags, gpointer data, GError **error)
 
 gboolean
 inv_migration_send(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, const InvMigrationPerform *perform,
-                   const InvMigrationCookie *theirs, GError **error)
+                   const InvMigrationCookie *theirs, GError **returned, GError **error)
 {
     g_autoptr(InvQmp) qmp = inv_vm_get_qmp(vm, error);
     Send send = { .daemon = daemon, .vm = vm, .out = out, .perform = perform, .theirs = theirs, .qmp = qmp };
@@ -381,11 +352,10 @@ inv_migration_send(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, const Inv
         return FALSE;
     inv_vm_set_job_abort(vm, abort_job, NULL);
     ok = send_state(&send, error);
-    if (!ok) {
+    if (!ok)
         inv_vm_set_job_abort(vm, NULL, NULL);
-        roll_back(&send);
+    if (!ok && roll_back(&send, returned))
         inv_migration_out_forget(daemon, vm, out);
-    }
     g_clear_pointer(&send.disks, g_ptr_array_unref);
     return ok;
 }

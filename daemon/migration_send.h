@@ -8,9 +8,10 @@ G_BEGIN_DECLS
 
 /*
  * Sends the state of a guest to where `perform->options->uri` says. When it returns TRUE all is there
- * and the guest stands still here, undecided; else the guest is as it was before.
+ * and the guest stands still here, undecided; else the guest is as it was before, unless *@returned
+ * (owned by the caller) says why it cannot go on yet.
  */
 gboolean inv_migration_send(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, const InvMigrationPerform *perform,
-                            const InvMigrationCookie *theirs, GError **error);
+                            const InvMigrationCookie *theirs, GError **returned, GError **error);
 
 G_END_DECLS

@@ -10,9 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Of one daemon; what a cookie has more of is not tried. */
+#define MAX_CONTACTS 8
+
 /* An outcome is asked for soon, and then less and less often. */
 #define FIRST_RETRY_MS 1000u
-#define LAST_RETRY_MS 30000u
+/* A guest stands still meanwhile. */
+#define LAST_RETRY_MS 5000u
 
 typedef struct {
     InvVm *vm;
@@ -23,10 +27,12 @@ struct InvMigrations {
     InvDaemon *daemon;
     char *hostname, *hostuuid, *contact; /* immutable */
     GMutex lock;
-    GArray *watches;    /* of Watch; guarded by lock, as all below */
-    GSource *retry;     /* or NULL */
+    GArray *watches;     /* of Watch; guarded by lock, as all below */
+    GHashTable *clients; /* the numbers of those that are connected (guint64) */
+    GSource *retry;      /* or NULL */
     guint retry_ms;
-    gboolean resolving; /* a task is at it */
+    gboolean resolving;  /* a task is at it */
+    gboolean again;      /* what came up while it was */
 };
 
 static void
@@ -35,37 +41,35 @@ watch_clear(gpointer data)
     inv_vm_unref(((Watch *)data)->vm);
 }
 
-/* A TCP address that this daemon listens on, as other hosts know it; NULL: there is none. */
-static char *
-tcp_contact(const InvDaemon *daemon, const char *path)
+/* One address of listen_tcp, as other hosts know it. */
+static void
+add_tcp_contact(GString *contact, const char *text, const char *path)
 {
-    char **listening = daemon->config->listen_tcp;
+    g_autofree char *address = NULL;
+    guint port = 0;
+    gboolean any;
 
-    for (guint i = 0; listening && listening[i]; i++) {
-        g_autofree char *address = NULL;
-        guint port = 0;
-
-        if (!inv_rpc_address_parse(listening[i], &address, &port, NULL))
-            continue;
-        if (strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0) {
-            g_free(address);
-            address = g_strdup(g_get_host_name());
-        }
-        return strchr(address, ':') ? g_strdup_printf("qemu+tcp://[%s]:%u/%s", address, port, path)
-                                    : g_strdup_printf("qemu+tcp://%s:%u/%s", address, port, path);
-    }
-    return NULL;
+    if (!inv_rpc_address_parse(text, &address, &port, NULL))
+        return;
+    any = strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0;
+    g_string_append_printf(contact, strchr(address, ':') && !any ? " qemu+tcp://[%s]:%u/%s" : " qemu+tcp://%s:%u/%s",
+                           any ? g_get_host_name() : address, port, path);
 }
 
-/* Where this daemon is reached from other hosts, or at least from this one. */
+/* Where this daemon can be asked, from this host and from others; the asker tries one after the other. */
 static char *
 make_contact(const InvDaemon *daemon)
 {
     const char *path = daemon->paths->session ? "session" : "system";
-    char *contact = tcp_contact(daemon, path);
     g_autofree char *socket = g_uri_escape_string(daemon->paths->socket, "/", FALSE);
+    GString *contact = g_string_new(NULL);
 
-    return contact ? contact : g_strdup_printf("qemu+unix:///%s?socket=%s", path, socket);
+    g_string_append_printf(contact, "qemu+unix:///%s?socket=%s", path, socket);
+    for (char **each = daemon->config->listen_tcp; each && *each; each++)
+        add_tcp_contact(contact, *each, path);
+    if (!daemon->paths->session)
+        g_string_append_printf(contact, " qemu+ssh://%s/%s", g_get_host_name(), path);
+    return g_string_free(contact, FALSE);
 }
 
 InvMigrations *
@@ -83,6 +87,7 @@ inv_migrations_new(InvDaemon *daemon, GError **error)
     migrations->contact = make_contact(daemon);
     migrations->watches = g_array_new(FALSE, FALSE, sizeof(Watch));
     g_array_set_clear_func(migrations->watches, watch_clear);
+    migrations->clients = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     migrations->retry_ms = FIRST_RETRY_MS;
     g_mutex_init(&migrations->lock);
     return migrations;
@@ -98,6 +103,7 @@ inv_migrations_free(InvMigrations *migrations)
         g_source_unref(migrations->retry);
     }
     g_array_unref(migrations->watches);
+    g_hash_table_unref(migrations->clients);
     g_mutex_clear(&migrations->lock);
     g_free(migrations->hostname);
     g_free(migrations->hostuuid);
@@ -141,13 +147,34 @@ inv_migrations_new_cookie(const InvMigrations *migrations, const InvVm *vm, cons
     return cookie;
 }
 
-void
-inv_migrations_watch(InvMigrations *migrations, InvVm *vm, guint64 client)
+gboolean
+inv_migrations_watch(InvMigrations *migrations, InvVm *vm, guint64 client, GError **error)
 {
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&migrations->lock);
-    Watch watch = { inv_vm_ref(vm), client };
+    Watch watch = { vm, client };
 
+    if (client && !g_hash_table_contains(migrations->clients, &client))
+        return inv_error_set(error, VIR_ERR_OPERATION_ABORTED, "operation aborted: the client of this migration is gone");
+    inv_vm_ref(vm);
     g_array_append_val(migrations->watches, watch);
+    return TRUE;
+}
+
+gboolean
+inv_migrations_is_connected(InvMigrations *migrations, guint64 client)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&migrations->lock);
+
+    return !client || g_hash_table_contains(migrations->clients, &client);
+}
+
+void
+inv_migrations_client_opened(InvMigrations *migrations, InvRpcClient *client)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&migrations->lock);
+    guint64 number = inv_rpc_client_number(client);
+
+    g_hash_table_add(migrations->clients, g_memdup2(&number, sizeof(number)));
 }
 
 void
@@ -185,6 +212,7 @@ inv_migrations_client_closed(InvMigrations *migrations, InvRpcClient *client)
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&migrations->lock);
     guint64 number = inv_rpc_client_number(client);
 
+    g_hash_table_remove(migrations->clients, &number);
     for (guint i = 0; i < migrations->watches->len; i++) {
         const Watch *watch = &g_array_index(migrations->watches, Watch, i);
         Gone *gone = NULL;
@@ -200,14 +228,14 @@ inv_migrations_client_closed(InvMigrations *migrations, InvRpcClient *client)
 }
 
 gboolean
-inv_migrations_split_peer(const char *peer, char **hostuuid, char **uri)
+inv_migrations_split_peer(const char *peer, char **hostuuid, char ***uris)
 {
     const char *blank = peer ? strchr(peer, ' ') : NULL;
 
     if (!blank)
         return FALSE;
     *hostuuid = g_strndup(peer, (gsize)(blank - peer));
-    *uri = g_strdup(blank + 1);
+    *uris = g_strsplit(blank + 1, " ", MAX_CONTACTS + 1);
     return TRUE;
 }
 
@@ -222,8 +250,8 @@ resolve(gpointer data)
         g_autoptr(GError) error = NULL;
         InvVm *vm = g_ptr_array_index(all, i);
 
-        if (inv_migration_out_is_undecided(vm) && !inv_migration_out_resolve(migrations->daemon, vm, &error)) {
-            g_message("the outcome of the migration of domain %s is still not known: %s", vm->uuid_text, error->message);
+        if (!inv_migration_out_resolve(migrations->daemon, vm, &error)) {
+            g_message("the migration of domain %s is still not at its end: %s", vm->uuid_text, error->message);
             left = TRUE;
         }
     }
@@ -232,6 +260,8 @@ resolve(gpointer data)
 
         migrations->resolving = FALSE;
         migrations->retry_ms = left ? MIN(migrations->retry_ms * 2, LAST_RETRY_MS) : FIRST_RETRY_MS;
+        left = left || migrations->again;
+        migrations->again = FALSE;
     }
     if (left)
         inv_migrations_resolve_later(migrations);
@@ -256,6 +286,8 @@ inv_migrations_resolve_later(InvMigrations *migrations)
 {
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&migrations->lock);
 
+    /* The task may have passed this one by already. */
+    migrations->again = migrations->resolving;
     if (migrations->retry || migrations->resolving)
         return;
     migrations->retry = g_timeout_source_new(migrations->retry_ms);

@@ -22,15 +22,39 @@ inv_stored_migration_free(InvStoredMigration *migration)
     g_free(migration);
 }
 
+/* The phase in force, or INV_PHASE_UNKNOWN; FALSE and an error when it cannot be read. */
+static gboolean
+phase_of_locked(InvStore *store, const char *token, InvMigrationPhase *phase, GError **error)
+{
+    inv_autoreset sqlite3_stmt *row = inv_database_query(
+        store->database, error, "SELECT phase FROM migration WHERE token = ? AND role = ?", "si", token, (gint64)INV_MIGRATION_IN);
+    InvStep step = row ? inv_database_step(store->database, row, error) : INV_STEP_FAILED;
+
+    if (step == INV_STEP_FAILED)
+        return FALSE;
+    *phase = step == INV_STEP_ROW ? (InvMigrationPhase)sqlite3_column_int(row, 0) : INV_PHASE_UNKNOWN;
+    return TRUE;
+}
+
 gboolean
 inv_store_set_migration(InvStore *store, const InvStoredMigration *migration, GError **error)
 {
     g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&store->lock);
+    InvMigrationPhase before = INV_PHASE_UNKNOWN;
 
     if (!inv_store_check_uuid(migration->uuid, error) ||
         !inv_store_check_text("migration's definition", migration->xml, INV_STORE_MAX_XML, error) ||
         !inv_store_check_text("ABI record", migration->record, INV_STORE_MAX_RECORD, error))
         return FALSE;
+    /* Whoever asked was told so, and relies on it. */
+    if (migration->phase == INV_PHASE_PREPARED) {
+        if (!phase_of_locked(store, migration->token, &before, error))
+            return FALSE;
+        if (before == INV_PHASE_FINISHED || before == INV_PHASE_CANCELLED)
+            return inv_error_set(error, VIR_ERR_OPERATION_INVALID,
+                                 "the migration '%s' of domain %s to this host has ended before: begin another one",
+                                 migration->token, migration->uuid);
+    }
     return inv_database_run(store->database, error,
                             "INSERT OR REPLACE INTO migration (" MIGRATION_COLUMNS ", time)"
                             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, unixepoch())",
@@ -82,20 +106,6 @@ inv_store_list_migrations(InvStore *store, GError **error)
     return step == INV_STEP_DONE ? g_steal_pointer(&list) : NULL;
 }
 
-/* The phase in force, or INV_PHASE_UNKNOWN; FALSE and an error when it cannot be read. */
-static gboolean
-phase_of_locked(InvStore *store, const char *token, InvMigrationPhase *phase, GError **error)
-{
-    inv_autoreset sqlite3_stmt *row = inv_database_query(
-        store->database, error, "SELECT phase FROM migration WHERE token = ? AND role = ?", "si", token, (gint64)INV_MIGRATION_IN);
-    InvStep step = row ? inv_database_step(store->database, row, error) : INV_STEP_FAILED;
-
-    if (step == INV_STEP_FAILED)
-        return FALSE;
-    *phase = step == INV_STEP_ROW ? (InvMigrationPhase)sqlite3_column_int(row, 0) : INV_PHASE_UNKNOWN;
-    return TRUE;
-}
-
 gboolean
 inv_store_decide_migration(InvStore *store, const char *token, const char *uuid, InvMigrationPhase wanted,
                            InvMigrationPhase *decided, GError **error)
@@ -116,6 +126,12 @@ inv_store_decide_migration(InvStore *store, const char *token, const char *uuid,
                           "INSERT INTO migration (token, role, uuid, phase, flags, running, time) VALUES (?, ?, ?, ?, 0, 0, unixepoch())"
                           " ON CONFLICT (token, role) DO UPDATE SET phase = excluded.phase, time = excluded.time",
                           "sisi", token, (gint64)INV_MIGRATION_IN, uuid, (gint64)wanted))
+        return FALSE;
+    /* What was to be done once it is finished is not done any more. */
+    if (wanted == INV_PHASE_CANCELLED &&
+        !inv_database_run(store->database, error,
+                          "UPDATE migration SET running = 0, xml = NULL, record = NULL WHERE token = ? AND role = ?", "si", token,
+                          (gint64)INV_MIGRATION_IN))
         return FALSE;
     /* From here on the guest is this host's: a successor takes it up instead of ending it. */
     if (wanted == INV_PHASE_FINISHED &&
