@@ -15,6 +15,8 @@
 /* All of the guest is elsewhere, and its images were let go of: nothing is left to flush. */
 #define END_GRACE_MS 0u
 #define CANCEL_DEADLINE_MS 10000u
+/* From the end of QEMU's monitor to that of its process. */
+#define END_DEADLINE_US (2 * G_USEC_PER_SEC)
 /* For a lost event. */
 #define LOOK_MS 200u
 
@@ -133,6 +135,17 @@ resume(InvDaemon *daemon, InvVm *vm, const InvMigrationOut *out, GError **error)
     return TRUE;
 }
 
+static gboolean
+has_ended(InvVm *vm)
+{
+    g_autoptr(InvQmp) qmp = inv_vm_get_qmp(vm, NULL);
+    gint64 deadline = g_get_monotonic_time() + END_DEADLINE_US;
+
+    while (inv_vm_is_alive(vm) && (!qmp || !inv_qmp_is_open(qmp)) && g_get_monotonic_time() < deadline)
+        inv_vm_wait_migration(vm, INV_MIGRATION_NONE, LOOK_MS);
+    return !inv_vm_is_alive(vm);
+}
+
 gboolean
 inv_migration_out_resume(InvDaemon *daemon, InvVm *vm, const InvMigrationOut *out, GError **error)
 {
@@ -140,8 +153,8 @@ inv_migration_out_resume(InvDaemon *daemon, InvVm *vm, const InvMigrationOut *ou
 
     if (!inv_vm_is_alive(vm) || resume(daemon, vm, out, &cause))
         return TRUE;
-    /* Nobody has to let run what has ended meanwhile. */
-    if (!inv_vm_is_alive(vm))
+    /* Nobody has to let run what ends: its monitor goes first. */
+    if (has_ended(vm))
         return TRUE;
     g_propagate_error(error, g_steal_pointer(&cause));
     return FALSE;

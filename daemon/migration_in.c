@@ -778,7 +778,7 @@ inv_migration_in_finish(InvDaemon *daemon, const InvMigrationOptions *options, c
     }
     if (cancelled) {
         call_off(daemon, vm, in);
-        inv_error_set(error, VIR_ERR_OPERATION_FAILED, "migration successfully aborted");
+        inv_error_set(error, VIR_ERR_MIGRATE_FINISH_OK, "migration successfully aborted");
         return NULL;
     }
     /* Offline nothing is sent, and so nothing told. */

@@ -32,7 +32,7 @@ gboolean inv_migration_in_prepare(InvDaemon *daemon, InvMigrationPrepare *prepar
 
 /*
  * @cancelled: the source has given up, QEMU is ended, and the result is an error too
- * (VIR_ERR_OPERATION_FAILED, "migration successfully aborted", as libvirt has it). A new reference.
+ * (VIR_ERR_MIGRATE_FINISH_OK, by which clients know that this is none). A new reference.
  */
 InvVm *inv_migration_in_finish(InvDaemon *daemon, const InvMigrationOptions *options, const char *name, const char *cookie,
                                gsize cookie_length, gboolean cancelled, GBytes **cookie_out, GError **error);

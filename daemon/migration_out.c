@@ -267,6 +267,19 @@ set_phase(InvVm *vm, InvMigrationOut *out, InvOutPhase phase)
     return out->client_gone;
 }
 
+/* Back to where Begin left it, unless nobody is left who would confirm. */
+static gboolean
+is_abandoned(InvVm *vm, InvMigrationOut *out)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+    if (out->client_gone)
+        return TRUE;
+    out->phase = INV_OUT_BEGUN;
+    out->busy = FALSE;
+    return FALSE;
+}
+
 /* What the destination tells of itself; what it is not told by, it is no Invar. */
 static InvMigrationCookie *
 read_cookie(InvVm *vm, const InvMigrationPerform *perform, GError **error)
@@ -306,8 +319,8 @@ inv_migration_out_perform(InvDaemon *daemon, InvVm *vm, InvMigrationPerform *per
             inv_migration_out_return_later(daemon, vm, out, returned);
         else if (out->phase == INV_OUT_INTERRUPTED)
             set_phase(vm, out, INV_OUT_INTERRUPTED);
-        else if (out->protected)
-            set_phase(vm, out, INV_OUT_BEGUN);
+        else if (out->protected && !is_abandoned(vm, out))
+            return FALSE;
         else
             inv_migration_out_leave(daemon, vm, FALSE);
         return FALSE;

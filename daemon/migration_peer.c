@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define CONNECT_DEADLINE_MS 15000u
+/* A guest stands still meanwhile, and is asked for again. */
+#define ASK_DEADLINE_MS 5000u
 /* Prepare starts a QEMU and may probe one, Finish waits for the state: each within what the other side allows itself. */
 #define STEP_DEADLINE_MS 120000u
 /* A side that is gone shall be noticed while the guest runs, not when it stands still. */
@@ -329,9 +331,9 @@ ask_at(const char *uri, const invar_migration_outcome_args *args, InvMigrationPh
     g_autoptr(InvRpcConnection) connection = NULL;
     invar_migration_outcome_ret ret = { 0 };
 
-    if (!target || !(connection = inv_rpc_connection_open_target(target, FALSE, CONNECT_DEADLINE_MS, error)) ||
+    if (!target || !(connection = inv_rpc_connection_open_target(target, FALSE, ASK_DEADLINE_MS, error)) ||
         !inv_rpc_connection_call(connection, &inv_rpc_invar_program, INVAR_PROC_MIGRATION_OUTCOME, (gpointer)args, &ret,
-                                 CONNECT_DEADLINE_MS, error))
+                                 ASK_DEADLINE_MS, error))
         return FALSE;
     if (ret.outcome != INV_PHASE_FINISHED && ret.outcome != INV_PHASE_CANCELLED)
         return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "the daemon at '%s' gives the unknown outcome %d", uri, ret.outcome);
