@@ -20,7 +20,7 @@ CPU = harness.relaxed("Skylake-Client")
 NAME = "g"
 # As in store/store.h.
 OUT, IN = 0, 1
-FINISHED, CANCELLED = 2, 3
+FINISHED, CANCELLED, SENDING, UNDECIDED = 2, 3, 4, 5
 FIRST_PORT, LAST_PORT = 49152, 49215
 
 DIRECT = ["--live"]
@@ -76,9 +76,11 @@ class Gate:
                     self.held.set()
                     self.opened.wait()
                 data = one.recv(4096)
-                if not data:
+                if not data and direction == 0:
                     other.shutdown(socket.SHUT_WR)
                     return
+                if not data:
+                    break
                 at = self.passed[direction]
                 if direction == 0 and self.corrupt is not None and at <= self.corrupt < at + len(data):
                     data = bytes(byte ^ 0xA5 for byte in data)
@@ -87,6 +89,9 @@ class Gate:
                 if direction == 0 and self.cut_at is not None and self.passed[0] >= self.cut_at:
                     self.cut()
                     return
+        # Who received it has closed, or is dead.
+        if direction == 1:
+            self.cut()
 
     def wait_held(self):
         assert self.held.wait(20), f"the state did not come: {self.passed} bytes passed"
@@ -211,6 +216,11 @@ class Field(migration.Pair):
                 found.append(("message", daemon.folder, messages))
         return found + self.ports()
 
+    @staticmethod
+    def store_phases(daemon, role=OUT):
+        with contextlib.closing(sqlite3.connect(f"file:{daemon.store_path}?mode=ro", uri=True)) as store:
+            return [row[0] for row in store.execute("SELECT phase FROM migration WHERE role = ?", (role,))]
+
     def ports(self):
         """Those of libvirt's range on which a process of these daemons listens."""
         own = set()
@@ -243,7 +253,7 @@ class Field(migration.Pair):
                          f"the guest to stand still ({self.state(self.source, NAME)})", 30)
         harness.wait_for(lambda: "stands still" in self.source.virsh("dominfo", NAME).stdout, "a message that tells of it", 30)
         result = self.source.virsh("resume", NAME, check=False)
-        assert result.returncode != 0 and "is being handed over" in result.stderr, result.stderr
+        assert result.returncode != 0 and "until that has ended" in result.stderr, result.stderr
 
     def wait_sending(self):
         harness.wait_for(lambda: "Unbounded" in self.source.virsh("domjobinfo", NAME, check=False).stdout, "the job")
@@ -283,6 +293,9 @@ def case():
 def close():
     """The last test of a file: nothing is left running."""
     if _field:
+        # Each side's guest names images in the other's folder.
+        for daemon in (_field.source, _field.destination):
+            daemon.reset()
         _field.close()
 
 
