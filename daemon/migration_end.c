@@ -4,6 +4,7 @@
 #include "daemon/domain_define.h"
 #include "daemon/domain_job.h"
 #include "daemon/domain_stop.h"
+#include "daemon/migration_cut.h"
 #include "daemon/migration_peer.h"
 #include "daemon/migration_postcopy.h"
 #include "daemon/migrations.h"
@@ -15,6 +16,8 @@
 /* All of the guest is elsewhere, and its images were let go of: nothing is left to flush. */
 #define END_GRACE_MS 0u
 #define CANCEL_DEADLINE_MS 10000u
+/* One that does not answer by then waits for the network. */
+#define CUT_DEADLINE_MS 2000u
 /* From the end of QEMU's monitor to that of its process. */
 #define END_DEADLINE_US (2 * G_USEC_PER_SEC)
 /* For a lost event. */
@@ -77,14 +80,34 @@ set_message(InvVm *vm, InvMigrationOut *out, const char *message)
         inv_vm_add_message_locked(vm, "%s", message);
 }
 
+/* QEMU waits for a network that swallows what it sends. */
+static void
+cut(InvVm *vm, const InvMigrationOut *out)
+{
+    g_autoptr(InvProcess) process = NULL;
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        process = vm->process ? inv_process_ref(vm->process) : NULL;
+    }
+    if (process && inv_migration_cut(inv_process_pid(process), out->port))
+        g_message("domain %s: its connection to the destination was ended from outside: QEMU waited for it", vm->uuid_text);
+}
+
 /* QEMU has let go of the migration: until then the guest cannot go on. */
 static gboolean
-cancel(InvVm *vm, InvQmp *qmp, GError **error)
+cancel(InvVm *vm, const InvMigrationOut *out, InvQmp *qmp, GError **error)
 {
     gint64 deadline = g_get_monotonic_time() + CANCEL_DEADLINE_MS * 1000;
+    g_autoptr(GError) cause = NULL;
 
-    if (!inv_migration_cancel(qmp, CANCEL_DEADLINE_MS, error))
-        return FALSE;
+    if (!inv_migration_cancel(qmp, CUT_DEADLINE_MS, &cause)) {
+        if (inv_error_code(cause) == VIR_ERR_OPERATION_TIMEOUT)
+            cut(vm, out);
+        if (!inv_migration_cancel(qmp, CANCEL_DEADLINE_MS, error))
+            return FALSE;
+    }
     while (inv_vm_is_alive(vm) && g_get_monotonic_time() < deadline) {
         InvMigrationProgress progress = { 0 };
         InvMigrationState state = INV_MIGRATION_NONE;
@@ -108,7 +131,7 @@ resume(InvDaemon *daemon, InvVm *vm, const InvMigrationOut *out, GError **error)
     g_autoptr(InvQmp) qmp = inv_vm_get_qmp(vm, error);
     gboolean was_paused = FALSE;
 
-    if (!qmp || !cancel(vm, qmp, error))
+    if (!qmp || !cancel(vm, out, qmp, error))
         return FALSE;
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);

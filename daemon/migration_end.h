@@ -20,6 +20,7 @@ struct InvMigrationOut {
     unsigned int flags;
     char *token;
     char *peer;             /* "UUID URI", or NULL */
+    guint port;             /* where the state goes over TCP; 0: it does not, or that is not known any more */
     guint64 client;
     InvOutPhase phase;      /* guarded by the registry's lock, as is the next */
     gboolean busy;          /* somebody performs or ends it */

@@ -13,6 +13,8 @@
 
 /* How often figures are read, the other side is looked after, and a lost event is made up for. */
 #define LOOK_MS 200u
+/* While it writes the last of the guest's state QEMU does not answer; meanwhile there are others to look after. */
+#define LOOK_DEADLINE_MS 2000u
 /* A connection over which nothing has moved for so long is broken, whatever TCP still hopes for. */
 #define STALL_US (30 * G_USEC_PER_SEC)
 /* The guest stands still while the last blocks of its disks are written. */
@@ -144,6 +146,7 @@ state_address(const Send *send, GError **error)
         return NULL;
     if (path)
         return g_strconcat("unix:", path, NULL);
+    send->out->port = port;
     if (port)
         return inv_migration_address_tcp(host, port);
     inv_error_set(error, VIR_ERR_INVALID_ARG, "'%s' names no port", send->perform->options->uri);
@@ -226,10 +229,17 @@ static gboolean
 look(Send *send, gboolean *done, GError **error)
 {
     InvMigrationProgress progress = { 0 };
+    g_autoptr(GError) cause = NULL;
     gboolean ok = TRUE;
 
-    if (!inv_migration_query(send->qmp, &progress, INV_QMP_DEADLINE_MS, error))
+    if (!inv_migration_query(send->qmp, &progress, LOOK_DEADLINE_MS, &cause)) {
+        progress.transferred = send->moved;
+        progress.state = send->state == INV_MIGRATION_PRE_SWITCHOVER ? INV_MIGRATION_DEVICE : send->state;
+        if (inv_error_code(cause) == VIR_ERR_OPERATION_TIMEOUT)
+            return check_moving(send, &progress, error);
+        g_propagate_error(error, g_steal_pointer(&cause));
         return FALSE;
+    }
     inv_vm_report_job(send->vm, &progress, send->disk_total, send->disk_done);
     switch (progress.state) {
     case INV_MIGRATION_COMPLETED:
