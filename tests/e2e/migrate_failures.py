@@ -152,9 +152,9 @@ class Field(migration.Pair):
 
     # A migration.
 
-    def attempt(self, *options, gate=None, side=None):
-        """virsh migrate, begun. @side: prefix of its command."""
-        arguments = [*(side or []), "virsh", "-c", self.source.uri, "migrate", NAME, self.destination.uri, *options,
+    def attempt(self, *options, gate=None):
+        """virsh migrate, begun."""
+        arguments = ["virsh", "-c", self.source.uri, "migrate", NAME, self.destination.uri, *options,
                      *(gate.options if gate else ["--migrateuri", "tcp:127.0.0.1"]), "--xml", self.destination_xml(NAME)]
         return subprocess.Popen(arguments, env=self.source.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True)
@@ -172,7 +172,7 @@ class Field(migration.Pair):
     @staticmethod
     def succeeded(client, seconds=60):
         output, errors = client.communicate(timeout=seconds)
-        assert client.returncode == 0, output + errors
+        assert client.returncode == 0, f"exit {client.returncode}: {output}{errors}"
 
     # What must be true at its end.
 

@@ -70,7 +70,7 @@ class Apart(failures.Field):
     def mend(self):
         ip("-n", self.destination.namespace, "link", "set", "wire", "up")
 
-    def attempt(self, *options, gate=None, side=None):
+    def attempt(self, *options, gate=None):
         arguments = ["nsenter", f"--net=/run/netns/{self.source.namespace}", "virsh", "-k", "1", "-K", "3", "-c", self.source.uri, "migrate", NAME,
                      f"qemu+tcp://{self.destination.address}:{PORT}/session", *options, "--migrateuri",
                      f"tcp:{self.destination.address}", "--xml", self.destination_xml(NAME)]
@@ -124,7 +124,7 @@ def begin_slowly(both, options):
     """Begun, and its state is on its way."""
     client = both.attempt(*options)
     harness.wait_for(lambda: both.qemus(both.destination, NAME) and
-                     "Unbounded" in both.source.virsh("domjobinfo", NAME, check=False).stdout, "the state to be sent", 20)
+                     "Memory processed" in both.source.virsh("domjobinfo", NAME, check=False).stdout, "the state to be sent", 20)
     return client
 
 
@@ -162,7 +162,9 @@ def test_before_finish(row):
             harness.wait_for(lambda: both.store_phases(both.source) == [failures.UNDECIDED], "all to be sent", 20)
             both.cut()
         both.failed(client)
-        both.check_standing_still()
+        # The client's own destination is asked by its UNIX socket, which no network is in the way of.
+        if row["options"] == failures.P2P:
+            both.check_standing_still()
         both.mend()
         harness.wait_for(lambda: not any(state.startswith("paused") for state in both.states(NAME)), "the outcome", 30)
         moved = both.states(NAME)[1].startswith("running")
