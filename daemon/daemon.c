@@ -10,6 +10,7 @@
 #include "daemon/kept_answers.h"
 #include "daemon/prober.h"
 #include "qemu/probe_budget.h"
+#include "rpc/client.h"
 #include "rpc/transport.h"
 #include "util/error.h"
 #include "util/fd.h"
@@ -263,8 +264,9 @@ inv_daemon_free(InvDaemon *daemon)
         if (daemon->paths->socket_ro)
             unlink(daemon->paths->socket_ro);
     }
-    /* Nobody is left to tell; an emulator that hangs holds the end up no longer. */
+    /* Nobody is left to tell; an emulator or another daemon that hangs holds the end up no longer. */
     inv_probe_budget_stop();
+    inv_rpc_connections_end();
     /*
      * Calls first, then what they and the monitors have posted, which needs the monitors; then the
      * monitors, and last the few tasks that they posted until then: no callback comes after that.

@@ -271,6 +271,9 @@ inv_vm_set_job_abort(InvVm *vm, InvJobAbort abort, gpointer data)
         return;
     vm->long_job->abort = abort;
     vm->long_job->abort_data = data;
+    /* Who knows what to do has time to do it. */
+    if (abort)
+        vm->long_job->abort_closed = FALSE;
 }
 
 gboolean

@@ -69,7 +69,10 @@ unsigned int inv_vm_job_flags(InvVm *vm);
 typedef gboolean (*InvJobAbort)(InvVm *vm, unsigned int flags, gpointer data, GError **error);
 void inv_vm_set_job_abort(InvVm *vm, InvJobAbort abort, gpointer data);
 gboolean inv_vm_job_abort_requested(InvVm *vm);
-/* From here on an abort would come too late, and is refused; none runs any more. FALSE: one was requested before. */
+/*
+ * Until there is an abort function again one would come too late, and is refused; none runs any more.
+ * FALSE: one was requested before.
+ */
 gboolean inv_vm_close_job_abort(InvVm *vm);
 
 /*

@@ -12,6 +12,7 @@
 #include <libvirt/libvirt.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 
 /* A connection's polite end must not keep a command waiting. */
@@ -75,15 +76,26 @@ inv_rpc_connection_lost(InvRpcConnection *connection, GError **error, const char
                          complaint ? " (" : "", complaint ? complaint : "", complaint ? ")" : "");
 }
 
+void
+inv_rpc_connections_end(void)
+{
+    if (eventfd_write(inv_rpc_end_fd(), 1) < 0)
+        g_warning("calls of other daemons are waited for: %s", g_strerror(errno));
+}
+
 /* 1: ready, 0: the time is over, -1: broken, @error is set. */
 static int
 wait_ready(InvRpcConnection *connection, short events, int ms, GError **error)
 {
-    struct pollfd poll_fd = { .fd = connection->way.fd, .events = events };
-    int ready = poll(&poll_fd, 1, ms);
+    struct pollfd fds[] = { { .fd = connection->way.fd, .events = events }, { .fd = inv_rpc_end_fd(), .events = POLLIN } };
+    int ready = poll(fds, G_N_ELEMENTS(fds), ms);
 
     if (ready < 0 && errno != EINTR) {
         inv_rpc_connection_lost(connection, error, g_strerror(errno));
+        return -1;
+    }
+    if (ready > 0 && fds[1].revents) {
+        inv_rpc_connection_lost(connection, error, "this program ends");
         return -1;
     }
     return ready > 0;

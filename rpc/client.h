@@ -41,6 +41,12 @@ void inv_rpc_connection_set_keepalive(InvRpcConnection *connection, guint interv
  */
 gboolean inv_rpc_connection_request_pings(InvRpcConnection *connection, guint deadline_ms, GError **error);
 
+/*
+ * This program ends: whoever waits for a daemon, or will, on any thread, gets an error at once
+ * (VIR_ERR_SYSTEM_ERROR, the connection is lost). From any thread.
+ */
+void inv_rpc_connections_end(void);
+
 void inv_rpc_connection_set_event_handler(InvRpcConnection *connection, InvRpcEvent handler, gpointer user_data);
 
 /*

@@ -116,6 +116,7 @@ step(Pump *pump, GError **error)
         /* A negative descriptor is left out. */
         { .fd = to_send || pump->at_end ? -1 : pump->fd, .events = POLLIN },
         { .fd = pump->cancel_fd, .events = POLLIN },
+        { .fd = inv_rpc_end_fd(), .events = POLLIN },
     };
     int ready = poll(fds, G_N_ELEMENTS(fds), connection->ping_ms);
 
@@ -123,6 +124,8 @@ step(Pump *pump, GError **error)
         return errno == EINTR || inv_rpc_connection_lost(connection, error, g_strerror(errno));
     if (ready == 0)
         return look_for_daemon(pump, error);
+    if (fds[3].revents)
+        return inv_rpc_connection_lost(connection, error, "this program ends");
     if (fds[2].revents)
         return inv_error_set(error, VIR_ERR_OPERATION_ABORTED, "the stream to invard at '%s' is aborted", connection->name);
     if ((fds[0].revents & ~POLLOUT) && !listen_to_daemon(pump, error))
@@ -162,10 +165,12 @@ abort_stream(Pump *pump)
     if (!complete_packet(pump, NULL) || !inv_rpc_connection_send(connection, message, deadline, NULL))
         return;
     while (!connection->stream_over && !connection->broken && g_get_monotonic_time() < deadline) {
-        struct pollfd poll_fd = { .fd = connection->way.fd, .events = POLLIN };
+        struct pollfd fds[] = { { .fd = connection->way.fd, .events = POLLIN }, { .fd = inv_rpc_end_fd(), .events = POLLIN } };
 
-        if (poll(&poll_fd, 1, inv_rpc_remaining_ms(deadline, ABORT_DEADLINE_MS)) <= 0)
+        if (poll(fds, G_N_ELEMENTS(fds), inv_rpc_remaining_ms(deadline, ABORT_DEADLINE_MS)) <= 0)
             continue;
+        if (fds[1].revents)
+            return;
         if (!inv_rpc_connection_receive_some(connection, NULL))
             return;
         if (inv_rpc_reader_is_complete(&connection->reader) && !inv_rpc_connection_handle_frame(connection, NULL))

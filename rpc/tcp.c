@@ -103,14 +103,16 @@ lookup_start(const char *host, guint port, GError **error)
 static int
 finish_connect(int fd, gint64 deadline)
 {
-    struct pollfd poll_fd = { .fd = fd, .events = POLLOUT };
+    struct pollfd fds[] = { { .fd = fd, .events = POLLOUT }, { .fd = inv_rpc_end_fd(), .events = POLLIN } };
     int failed = 0;
     socklen_t size = sizeof(failed);
 
     for (;;) {
         gint64 left = (deadline - g_get_monotonic_time() + 999) / 1000;
-        int ready = poll(&poll_fd, 1, (int)CLAMP(left, 0, G_MAXINT));
+        int ready = poll(fds, G_N_ELEMENTS(fds), (int)CLAMP(left, 0, G_MAXINT));
 
+        if (ready > 0 && fds[1].revents)
+            return ECANCELED;
         if (ready > 0)
             break;
         if (ready == 0)

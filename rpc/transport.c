@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -176,4 +177,17 @@ inv_rpc_transport_complaint(const InvRpcTransportHandle *handle)
     }
     g_strstrip(text);
     return *text ? g_utf8_make_valid(text, -1) : NULL;
+}
+
+int
+inv_rpc_end_fd(void)
+{
+    static gsize made;
+    static int fd = -1;
+
+    if (g_once_init_enter(&made)) {
+        fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        g_once_init_leave(&made, 1);
+    }
+    return fd;
 }

@@ -52,4 +52,7 @@ void inv_rpc_tcp_prepare(int fd, guint interval_s, guint count);
  */
 gboolean inv_rpc_relay(const char *socket_path, int in, int out, GError **error);
 
+/* Readable once this program ends (inv_rpc_connections_end()): every wait for another looks at it. */
+int inv_rpc_end_fd(void);
+
 G_END_DECLS
