@@ -199,6 +199,7 @@ take_settings(InvMigrationOptions *options, const remote_typed_param *params, gu
         !take_number(params, n, VIR_MIGRATE_PARAM_AUTO_CONVERGE_INITIAL, 1, 99, &initial, error) ||
         !take_number(params, n, VIR_MIGRATE_PARAM_AUTO_CONVERGE_INCREMENT, 1, 99, &increment, error) ||
         !take_number(params, n, VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS, 1, (gint)MAX_CHANNELS, &channels, error) ||
+        !needs_flag(params, n, VIR_MIGRATE_PARAM_BANDWIDTH_POSTCOPY, options->flags, VIR_MIGRATE_POSTCOPY, "--postcopy", error) ||
         !needs_flag(params, n, VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS, options->flags, VIR_MIGRATE_PARALLEL, "--parallel", error))
         return FALSE;
     /* libvirt's client keeps this flag, and not its parameters, from the destination. */
@@ -222,6 +223,19 @@ take_string(const remote_typed_param *params, guint n, const char *name, char **
 }
 
 static gboolean
+check_for_copies(const remote_typed_param *params, guint n, unsigned int flags, GError **error)
+{
+    static const char *const of_copies[] = { VIR_MIGRATE_PARAM_MIGRATE_DISKS, VIR_MIGRATE_PARAM_DISKS_PORT, VIR_MIGRATE_PARAM_DISKS_URI };
+
+    for (gsize i = 0; i < G_N_ELEMENTS(of_copies); i++) {
+        if (!needs_flag(params, n, of_copies[i], flags, VIR_MIGRATE_NON_SHARED_DISK | VIR_MIGRATE_NON_SHARED_INC,
+                        "--copy-storage-all or --copy-storage-inc", error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
 take_texts(InvMigrationOptions *options, const remote_typed_param *params, guint n, GError **error)
 {
     gint port = 0;
@@ -236,7 +250,7 @@ take_texts(InvMigrationOptions *options, const remote_typed_param *params, guint
         !take_number(params, n, VIR_MIGRATE_PARAM_DISKS_PORT, 0, G_MAXUINT16, &port, error))
         return FALSE;
     options->disks_port = (guint)port;
-    return TRUE;
+    return check_for_copies(params, n, options->flags, error);
 }
 
 InvMigrationOptions *

@@ -36,6 +36,18 @@ new_token(void)
     return g_string_free(text, FALSE);
 }
 
+/* What only the source can tell: the destination gets the parameters without their flag. */
+static gboolean
+check_options(const InvMigrationOptions *options, GError **error)
+{
+    const InvMigrationSettings *settings = &options->settings;
+
+    if (!settings->auto_converge && (settings->throttle_initial || settings->throttle_increment))
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "%s has no meaning without --auto-converge",
+                             settings->throttle_initial ? VIR_MIGRATE_PARAM_AUTO_CONVERGE_INITIAL : VIR_MIGRATE_PARAM_AUTO_CONVERGE_INCREMENT);
+    return TRUE;
+}
+
 static gboolean
 check_domain_locked(const InvVm *vm, const InvMigrationOptions *options, GError **error)
 {
@@ -186,6 +198,8 @@ inv_migration_out_begin(InvDaemon *daemon, InvVm *vm, const InvMigrationOptions 
     g_autofree char *text = NULL;
     g_autoptr(InvMigrationCookie) mine = NULL;
 
+    if (!check_options(options, error))
+        return FALSE;
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
 

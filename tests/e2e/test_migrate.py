@@ -159,6 +159,80 @@ def test_other_hardware(row):
         both.check_stayed("picky", before)
 
 
+def other_cpu(text):
+    return lambda document: re.sub(r"<cpu.*</cpu>", text, document, flags=re.DOTALL)
+
+
+@harness.rows([
+    {"name": "another model", "cpu": harness.cpu_xml("Nehalem", None), "words": ["recorded as Skylake-Client-v1", "would get Nehalem-v1"]},
+    {"name": "none", "cpu": "", "words": ["recorded as Skylake-Client-v1", "would get qemu64-v1"]},
+    {"name": "a feature less", "cpu": harness.relaxed("Skylake-Client", "disable:aes"), "words": ["aes", "the definition has aes off"]},
+])
+def test_other_cpu(row):
+    """--xml with another CPU is refused by what differs, and the guest stays"""
+    with guest("proud") as (both, before):
+        result = both.source.virsh("migrate", "proud", both.destination.uri, "--live", "--migrateuri", "tcp:127.0.0.1", "--xml",
+                                   both.destination_xml("proud", other_cpu(row["cpu"])), check=False)
+        assert result.returncode, result
+        for word in row["words"]:
+            assert word in result.stderr, result.stderr
+        assert both.states("proud")[1] == "none", both.states("proud")
+        both.check_stayed("proud", before)
+
+
+@harness.rows([
+    {"name": "as it was asked for", "change": other_cpu(CPU)},
+    {"name": "its elements in another order", "change": lambda text: re.sub(
+        r"(<feature [^>]*/>)(.*)(<feature [^>]*/>)(\s*</cpu>)", r"\3\2\1\4", text, flags=re.DOTALL)},
+])
+def test_same_cpu(row):
+    """--xml that says the same CPU in other words is accepted"""
+    with guest("same") as (both, before):
+        both.source.virsh("migrate", "same", both.destination.uri, "--live", "--migrateuri", "tcp:127.0.0.1", "--xml",
+                          both.destination_xml("same", row["change"]))
+        both.check_moved("same", before)
+
+
+REFUSED = [
+    (["--tls"], "(--tls) is not supported by Invar"),
+    (["--tls", "--tls-destination", "there"], "not supported by Invar"),
+    (["--rdma-pin-all"], "(--rdma-pin-all) is not supported by Invar"),
+    (["--zerocopy", "--parallel"], "(--zerocopy) is not supported by Invar"),
+    (["--copy-storage-all", "--copy-storage-synchronous-writes"], "(--copy-storage-synchronous-writes) is not supported by Invar"),
+    (["--graphicsuri", "spice://there:1"], "'graphics_uri' is not supported"),
+    (["--comp-methods", "mt"], "compression 'mt' is not supported"),
+    (["--comp-mt-level", "1"], "'compression.mt.level' is not supported"),
+    (["--comp-mt-threads", "2"], "'compression.mt.threads' is not supported"),
+    (["--comp-mt-dthreads", "2"], "'compression.mt.dthreads' is not supported"),
+    (["--comp-xbzrle-cache", "1000000"], "no meaning without --compressed"),
+    (["--direct"], "direct migration is not supported"),
+    (["--auto-converge-initial", "20"], "no meaning without --auto-converge"),
+    (["--auto-converge-increment", "20"], "no meaning without --auto-converge"),
+    (["--postcopy-bandwidth", "5"], "no meaning without --postcopy"),
+    (["--parallel-connections", "3"], "no meaning without --parallel"),
+    (["--migrate-disks", "sda"], "no meaning without --copy-storage-all"),
+    (["--disks-port", "4000"], "no meaning without --copy-storage-all"),
+    (["--disks-uri", "tcp://127.0.0.1:4001"], "no meaning without --copy-storage-all"),
+    (["--migrate-disks", "sdz", "--copy-storage-all"], "no disk 'sdz'"),
+    (["--postcopy", "--postcopy-resume"], "nothing to take up again"),
+]
+
+
+def test_refused_options():
+    """what Invar does not do, or would have no effect, is refused by its name, and the guest stays"""
+    with guest("asked") as (both, before):
+        for options, words in REFUSED:
+            result = both.migrate("asked", "--live", *options, check=False)
+            assert result.returncode and words in result.stderr, (options, result.stderr)
+            assert both.states("asked")[1] == "none", (options, both.states("asked"))
+        # An address to listen on is one that works.
+        result = both.migrate("asked", "--live", "--listen-address", "192.0.2.1", check=False)
+        assert result.returncode and "192.0.2.1" in result.stderr, result.stderr
+        both.check_stayed("asked", before)
+        both.migrate("asked", "--live", "--listen-address", "127.0.0.1")
+        both.check_moved("asked", before)
+
+
 def test_other_order():
     """--xml in another order, with another layout, is the same hardware"""
     def turned(text):
