@@ -24,7 +24,7 @@ typedef struct {
 void inv_disk_copy_free(InvDiskCopy *copy);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvDiskCopy, inv_disk_copy_free)
 
-/* Before QEMU: the images that @source announces are there, or made, and big enough. */
+/* Before QEMU: the images that @source announces are there, or made, and as big as at the source. */
 InvDiskCopy *inv_disk_copy_new(InvDaemon *daemon, const InvDomain *domain, const InvMigrationCookie *source,
                                const InvMigrationOptions *options, GError **error);
 /* Receives them. @folder: of this run, for a socket. */

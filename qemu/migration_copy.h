@@ -44,7 +44,7 @@ gboolean inv_migration_copy_capacities(InvQmp *qmp, GPtrArray *disks, guint dead
 /*
  * Destination, before QEMU: images that are not there are made, in the definition's format and with the
  * capacity that @disks says (from a peer: untrusted), owned by @uid and @gid ((uid_t)-1: us). Others must be
- * regular files that are big enough. @incremental: an image is made only on top of the <backingStore> that
+ * regular files of just that capacity: the guest must not see its disk change. @incremental: an image is made only on top of the <backingStore> that
  * the definition names. *@made: paths that were made, for removal when the migration fails; owned by the
  * caller, never NULL on success. On failure nothing is left.
  */

@@ -70,11 +70,14 @@ check_existing(const InvDisk *disk, int fd, guint64 capacity, GError **error)
         memcpy(&size, header + QCOW2_SIZE_OFFSET, sizeof size);
         size = GUINT64_FROM_BE(size);
     }
-    if (size >= capacity)
+    /* QEMU shows a guest whole sectors. */
+    size += (SECTOR - size % SECTOR) % SECTOR;
+    if (size == capacity)
         return TRUE;
     return inv_error_set(error, VIR_ERR_OPERATION_FAILED,
                          "disk '%s' cannot be copied into '%s', which has %" G_GUINT64_FORMAT " bytes in place of %" G_GUINT64_FORMAT
-                         "; make it larger, or remove it to have it made", disk->target, disk->path, size, capacity);
+                         ": the guest would see another disk; resize it, or remove it to have it made", disk->target, disk->path, size,
+                         capacity);
 }
 
 /* The backing file of an image that is to be made: <backingStore type='file'><format type=''/><source file=''/>. */
