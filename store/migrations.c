@@ -4,8 +4,11 @@
 #include "util/error.h"
 #include "util/fault.h"
 
-/* An outcome is asked for within minutes, or after the repair of a network; then nobody asks any more. */
-#define OUTCOME_KEPT_SECONDS (30 * 24 * 60 * 60)
+/*
+ * What was called off need not be kept for good: one that nobody has heard of is called off as well. That a
+ * guest runs here is kept, since whoever asks after years must not let it run there, too.
+ */
+#define CANCELLED_KEPT_SECONDS (30 * 24 * 60 * 60)
 
 #define MIGRATION_COLUMNS "token, role, uuid, phase, peer, flags, running, xml, record"
 
@@ -97,8 +100,8 @@ inv_store_list_migrations(InvStore *store, GError **error)
     inv_autoreset sqlite3_stmt *row = NULL;
     InvStep step = INV_STEP_FAILED;
 
-    if (!inv_database_run(store->database, error, "DELETE FROM migration WHERE role = ? AND time < unixepoch() - ?", "ii",
-                          (gint64)INV_MIGRATION_IN, (gint64)OUTCOME_KEPT_SECONDS))
+    if (!inv_database_run(store->database, error, "DELETE FROM migration WHERE role = ? AND phase = ? AND time < unixepoch() - ?", "iii",
+                          (gint64)INV_MIGRATION_IN, (gint64)INV_PHASE_CANCELLED, (gint64)CANCELLED_KEPT_SECONDS))
         return NULL;
     row = inv_database_query(store->database, error, "SELECT " MIGRATION_COLUMNS " FROM migration ORDER BY time", "");
     while (row && (step = inv_database_step(store->database, row, error)) == INV_STEP_ROW)

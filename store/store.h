@@ -143,7 +143,7 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvStoredMigration, inv_stored_migration_free)
 /* Notes a migration, or its next phase. */
 gboolean inv_store_set_migration(InvStore *store, const InvStoredMigration *migration, GError **error);
 gboolean inv_store_clear_migration(InvStore *store, const char *token, InvMigrationRole role, GError **error);
-/* Of InvStoredMigration; outcomes that are a month old are forgotten first. */
+/* Of InvStoredMigration; what was called off a month ago is forgotten first. */
 GPtrArray *inv_store_list_migrations(InvStore *store, GError **error);
 
 /*

@@ -119,6 +119,26 @@ unknown_can_only_be_cancelled(void **state)
     assert_int_equal(decide(INV_PHASE_FINISHED), INV_PHASE_CANCELLED);
 }
 
+/* Who asks after years must not hear that the guest which runs here may run there, too. */
+static void
+finished_is_kept_for_good(void **state)
+{
+    const InvMigrationPhase *phase = *state;
+    g_autoptr(GPtrArray) list = NULL;
+    sqlite3 *handle = NULL;
+
+    prepare();
+    assert_int_equal(decide(*phase), *phase);
+    g_clear_pointer(&store, inv_store_close);
+    assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(handle, "UPDATE migration SET time = 1", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(handle);
+    open_store();
+    list = inv_store_list_migrations(store, &error);
+    assert_int_equal(list->len, *phase == INV_PHASE_FINISHED ? 1 : 0);
+    assert_int_equal(decide(INV_PHASE_CANCELLED), *phase);
+}
+
 /* Both sides of one attempt may be in one store. */
 static void
 sides_are_apart(void **state)
@@ -172,6 +192,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         { "finished first", first_decision_stays, setup, teardown, (void *)&finished },
         { "cancelled first", first_decision_stays, setup, teardown, (void *)&cancelled },
+        { "finished long ago", finished_is_kept_for_good, setup, teardown, (void *)&finished },
+        { "cancelled long ago", finished_is_kept_for_good, setup, teardown, (void *)&cancelled },
         cmocka_unit_test_setup_teardown(unknown_can_only_be_cancelled, setup, teardown),
         cmocka_unit_test_setup_teardown(sides_are_apart, setup, teardown),
         cmocka_unit_test_setup_teardown(older_database_is_brought_up_to_date, setup, teardown),
