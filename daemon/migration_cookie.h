@@ -26,7 +26,7 @@ typedef struct {
     char *name, *uuid;         /* of the domain, at the source */
     char *hostname, *hostuuid; /* of the sender */
     char *token;               /* 32 hexadecimal digits: this attempt, made by the source */
-    InvCpuRecord *record;      /* source → destination: what the guest sees; NULL: offline, of a domain never started */
+    InvCpuRecord *record;      /* source → destination: what the guest sees; destination → source: what its QEMU is made for; NULL: offline, of a domain never started */
     char *emulator_version;    /* of the sender's QEMU, "7.2.22", for messages; or NULL */
     gboolean running;          /* source → destination: the guest runs */
     char *contact;             /* destination → source: URIs, a blank between, where the outcome can be asked; or NULL */

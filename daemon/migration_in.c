@@ -309,6 +309,8 @@ answer(InvDaemon *daemon, const InvMigrationIn *in, InvMigrationPrepare *prepare
     g_autoptr(InvMigrationCookie) cookie = inv_migrations_new_cookie(daemon->migrations, in->start.vm, in->source->token);
 
     cookie->contact = g_strdup(inv_migrations_contact(daemon->migrations));
+    /* Begin told it; the guest that Perform sends must still be that one. */
+    cookie->record = inv_cpu_record_copy(in->source->record);
     cookie->emulator_version = g_strdup(in->start.decision ? in->start.decision->facts.emulator : NULL);
     if (in->copy) {
         cookie->nbd_path = g_strdup(in->copy->path);

@@ -310,6 +310,34 @@ read_cookie(InvVm *vm, const InvMigrationPerform *perform, GError **error)
     return g_steal_pointer(&cookie);
 }
 
+/* Without protection another start may have made another guest of the domain since Begin. */
+static gboolean
+check_record(InvVm *vm, const InvMigrationCookie *theirs, GError **error)
+{
+    g_autoptr(InvCpuRecord) mine = NULL;
+    g_auto(GStrv) changes = NULL;
+    g_autofree char *list = NULL;
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        mine = inv_cpu_record_copy(vm->live_record);
+    }
+    if (!mine || !theirs->record)
+        return inv_error_set(error, VIR_ERR_OPERATION_FAILED,
+                             "domain %s is not sent: %s which CPU %s", vm->uuid_text,
+                             mine ? "the destination did not say" : "it is not known any more",
+                             mine ? "its QEMU was made for" : "its guest sees");
+    changes = inv_cpu_record_compare(theirs->record, mine);
+    if (!*changes)
+        return TRUE;
+    list = g_strjoinv("\n  ", changes);
+    return inv_error_set(error, VIR_ERR_OPERATION_FAILED,
+                         "domain %s is not sent: it was started anew since this migration was prepared, and its guest sees another CPU "
+                         "now; migrate it again\n  %s",
+                         vm->uuid_text, list);
+}
+
 gboolean
 inv_migration_out_perform(InvDaemon *daemon, InvVm *vm, InvMigrationPerform *perform, GError **error)
 {
@@ -327,7 +355,7 @@ inv_migration_out_perform(InvDaemon *daemon, InvVm *vm, InvMigrationPerform *per
     out->peer = perform->peer      ? g_strdup(perform->peer)
                 : theirs->contact ? g_strdup_printf("%s %s", theirs->hostuuid, theirs->contact)
                                   : NULL;
-    if (!inv_migration_send(daemon, vm, out, perform, theirs, &returned, error)) {
+    if (!check_record(vm, theirs, error) || !inv_migration_send(daemon, vm, out, perform, theirs, &returned, error)) {
         /* Begin's hold lasts until Confirm; what is interrupted stays so. */
         if (returned)
             inv_migration_out_return_later(daemon, vm, out, returned);
