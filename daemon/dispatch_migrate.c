@@ -2,6 +2,7 @@
 /* libvirt's migration protocol, version 3, with parameters and without. */
 #include "daemon/dispatch.h"
 #include "daemon/migration_figures.h"
+#include "daemon/migration_cookie.h"
 #include "daemon/migration_in.h"
 #include "daemon/migration_out.h"
 #include "daemon/migration_peer.h"
@@ -9,9 +10,9 @@
 #include "rpc/invar_protocol.h"
 #include "rpc/typed_params.h"
 #include "util/error.h"
+#include "util/fd.h"
 
 #include <string.h>
-#include <unistd.h>
 
 /* The wire's opaque<> of a cookie, which the reply frees with free(). */
 static void
@@ -78,6 +79,20 @@ begin3(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GE
     return TRUE;
 }
 
+/* What a failed step has made already goes. */
+static gboolean
+prepare(InvDaemon *daemon, InvMigrationPrepare *step, GError **error)
+{
+    step->tunnel_fd = -1;
+    if (inv_migration_in_prepare(daemon, step, error))
+        return TRUE;
+    inv_fd_close(&step->tunnel_fd);
+    g_clear_pointer(&step->uri_out, g_free);
+    g_clear_pointer(&step->cookie_out, g_bytes_unref);
+    g_clear_pointer(&step->vm, inv_vm_unref);
+    return FALSE;
+}
+
 static gboolean
 prepare3_params(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
 {
@@ -92,7 +107,7 @@ prepare3_params(InvRpcClient *client, gpointer args, gpointer ret, gpointer user
         .client = inv_rpc_client_number(client),
     };
 
-    if (!options || !inv_migration_in_prepare(user_data, &step, error))
+    if (!options || !prepare(user_data, &step, error))
         return FALSE;
     give_cookie(step.cookie_out, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
     reply->uri_out = give_string(step.uri_out);
@@ -115,7 +130,7 @@ prepare3(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, 
         .client = inv_rpc_client_number(client),
     };
 
-    if (!options || !inv_migration_in_prepare(user_data, &step, error))
+    if (!options || !prepare(user_data, &step, error))
         return FALSE;
     give_cookie(step.cookie_out, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
     reply->uri_out = give_string(step.uri_out);
@@ -142,12 +157,13 @@ prepare_tunnel(InvDaemon *daemon, InvRpcClient *client, const InvMigrationOption
     step->options = options;
     step->client = inv_rpc_client_number(client);
     step->tunnel = TRUE;
-    if (!inv_migration_in_prepare(daemon, step, error))
+    if (!prepare(daemon, step, error))
         return FALSE;
     if (inv_rpc_call_open_stream(client, step->tunnel_fd, TRUE, FALSE, tunnel_done, NULL, error))
         return TRUE;
-    close(step->tunnel_fd);
+    inv_fd_close(&step->tunnel_fd);
     inv_migration_in_client_gone(daemon, step->vm, step->client);
+    g_clear_pointer(&step->cookie_out, g_bytes_unref);
     return FALSE;
 }
 
@@ -334,6 +350,9 @@ outcome(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, G
     if (strcmp(wanted->hostuuid, inv_migrations_hostuuid(daemon->migrations)) != 0)
         return inv_error_set(error, VIR_ERR_OPERATION_INVALID, "this is host %s, not %s, whose answer is wanted",
                              inv_migrations_hostuuid(daemon->migrations), wanted->hostuuid);
+    /* The question may make an entry of its own in the store. */
+    if (!inv_migration_token_is_valid(wanted->token))
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "a migration is asked for by a token that is none");
     if (!inv_migration_in_outcome(daemon, wanted->token, wanted->uuid, &phase, error))
         return FALSE;
     ((invar_migration_outcome_ret *)ret)->outcome = (int)phase;

@@ -234,12 +234,18 @@ read_uuid(xmlNodePtr parent, const char *name, char **text, GError **error)
     return TRUE;
 }
 
+gboolean
+inv_migration_token_is_valid(const char *token)
+{
+    return strlen(token) == TOKEN_DIGITS && strspn(token, "0123456789abcdef") == TOKEN_DIGITS;
+}
+
 static gboolean
 read_token(InvMigrationCookie *cookie, xmlNodePtr node, GError **error)
 {
     if (!read_line(node, "token", TOKEN_DIGITS, TRUE, &cookie->token, error))
         return FALSE;
-    if (strlen(cookie->token) != TOKEN_DIGITS || strspn(cookie->token, "0123456789abcdef") != TOKEN_DIGITS)
+    if (!inv_migration_token_is_valid(cookie->token))
         return inv_node_fail(inv_node_child(node, "token"), NULL, VIR_ERR_XML_ERROR, error, "not %u hexadecimal digits", TOKEN_DIGITS);
     return TRUE;
 }

@@ -41,6 +41,9 @@ typedef struct {
     GPtrArray *capabilities;   /* of char *, owned: QEMU's migration capabilities that the sender set; NULL: not told */
 } InvMigrationCookie;
 
+/* Has @token the form of InvMigrationCookie's? */
+gboolean inv_migration_token_is_valid(const char *token);
+
 void inv_migration_cookie_free(InvMigrationCookie *cookie);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvMigrationCookie, inv_migration_cookie_free)
 

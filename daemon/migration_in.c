@@ -91,6 +91,24 @@ read_definition(InvDaemon *daemon, const InvMigrationOptions *options, const Inv
     return g_steal_pointer(&domain);
 }
 
+/* What is to be kept goes into the store as it came: it must be this domain's, and one that can be read again. */
+static gboolean
+check_persistent(InvDaemon *daemon, const InvMigrationCookie *source, const InvDomain *domain, GError **error)
+{
+    g_autoptr(InvDomain) kept = NULL;
+
+    if (!source->persistent_xml)
+        return TRUE;
+    kept = inv_domain_parse(source->persistent_xml, error);
+    if (!kept || !inv_domain_complete(kept, daemon->host_arch, kept->os.machine, error) || !inv_domain_validate(kept, error)) {
+        g_prefix_error(error, "the definition to be kept: ");
+        return FALSE;
+    }
+    return (kept->has_uuid && memcmp(kept->uuid, domain->uuid, sizeof(kept->uuid)) == 0 && strcmp(kept->name, domain->name) == 0) ||
+           inv_error_set(error, VIR_ERR_INVALID_ARG, "the definition to be kept is of domain '%s', not of '%s'", kept->name,
+                         domain->name);
+}
+
 /* A start may have held the job before: the guest that runs now is another one, and stays what it is. */
 static gboolean
 check_claimed(InvVm *vm, GError **error)
@@ -449,7 +467,7 @@ inv_migration_in_prepare(InvDaemon *daemon, InvMigrationPrepare *prepare, GError
         return inv_error_set(error, VIR_ERR_OPERATION_INVALID, "Attempt to migrate guest to the same host %s (%s)",
                              source->hostuuid, source->hostname ? source->hostname : "");
     domain = read_definition(daemon, prepare->options, source, error);
-    if (!domain)
+    if (!domain || !check_persistent(daemon, source, domain, error))
         return FALSE;
     if (prepare->options->flags & VIR_MIGRATE_POSTCOPY_RESUME)
         return prepare_resume(daemon, prepare, source, domain, error);
