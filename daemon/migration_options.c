@@ -222,6 +222,22 @@ take_string(const remote_typed_param *params, guint n, const char *name, char **
     return TRUE;
 }
 
+/* It becomes a part of what QEMU reads, where a comma or a bracket would begin something else. */
+static gboolean
+check_listen_address(const InvMigrationOptions *options, GError **error)
+{
+    g_autofree char *address = NULL, *host = NULL, *path = NULL;
+    guint port = 0;
+
+    if (!options->listen_address)
+        return TRUE;
+    address = inv_migration_address_tcp(options->listen_address, 1);
+    if (inv_migration_uri_parse(address, &host, &port, &path, NULL) && g_strcmp0(host, options->listen_address) == 0)
+        return TRUE;
+    return inv_error_set(error, VIR_ERR_INVALID_ARG, "%s '%.255s' is neither a host's name nor an address", VIR_MIGRATE_PARAM_LISTEN_ADDRESS,
+                         options->listen_address);
+}
+
 static gboolean
 check_for_copies(const remote_typed_param *params, guint n, unsigned int flags, GError **error)
 {
@@ -250,7 +266,7 @@ take_texts(InvMigrationOptions *options, const remote_typed_param *params, guint
         !take_number(params, n, VIR_MIGRATE_PARAM_DISKS_PORT, 0, G_MAXUINT16, &port, error))
         return FALSE;
     options->disks_port = (guint)port;
-    return check_for_copies(params, n, options->flags, error);
+    return check_for_copies(params, n, options->flags, error) && check_listen_address(options, error);
 }
 
 InvMigrationOptions *

@@ -134,6 +134,23 @@ def test_persistent_xml():
         assert tree.fromstring(both.destination.virsh("dumpxml", "--inactive", "kept").stdout).findtext("title") == "moved"
 
 
+ADDRESSES = [
+    {"name": "options of QEMU's", "address": "127.0.0.1:4444,to=4500"},
+    {"name": "out of the brackets", "address": "::]:4444,to=4500,x=["},
+    {"name": "a comma", "address": "localhost,ipv6=off"},
+    {"name": "empty", "address": ""},
+]
+
+
+@harness.rows(ADDRESSES)
+def test_listen_address(row):
+    """--listen-address: no more than an address comes through to QEMU"""
+    with guest("listens") as (both, before):
+        result = both.migrate("listens", "--live", "--listen-address", row["address"], check=False)
+        assert result.returncode == 1 and "neither a host's name nor an address" in result.stderr, result.stderr
+        both.check_stayed("listens", before)
+
+
 RNG = "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>"
 ABI = [
     {"name": "memory", "change": lambda text: text.replace("<memory unit='KiB'>65536<", "<memory unit='KiB'>131072<"),
