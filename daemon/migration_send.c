@@ -17,6 +17,8 @@
 #define LOOK_DEADLINE_MS 2000u
 /* A connection over which nothing has moved for so long is broken, whatever TCP still hopes for. */
 #define STALL_US (30 * G_USEC_PER_SEC)
+/* A disk of which nothing is copied for so long, because a host that is gone does not even say so. Writing zeroes counts for nothing. */
+#define COPY_STALL_US (120 * G_USEC_PER_SEC)
 /* The guest stands still while the last blocks of its disks are written. */
 #define COPY_END_DEADLINE_MS 30000u
 
@@ -105,7 +107,14 @@ look_at_disks(guint64 total, guint64 done, gpointer user_data, GError **error)
 {
     Send *send = user_data;
     InvMigrationProgress progress = { .state = INV_MIGRATION_SETUP };
+    gint64 now = g_get_monotonic_time();
 
+    if (done != send->disk_done || !send->moved_us)
+        send->moved_us = now;
+    if (now - send->moved_us > COPY_STALL_US)
+        return inv_error_set(error, VIR_ERR_OPERATION_TIMEOUT,
+                             "nothing of the disks has been copied for %d s: the connection to the destination is broken",
+                             (int)(COPY_STALL_US / G_USEC_PER_SEC));
     send->disk_total = total;
     send->disk_done = done;
     inv_vm_report_job(send->vm, &progress, total, done);
