@@ -240,13 +240,16 @@ wait_for_pages(InvDaemon *daemon, InvVm *vm, InvMigrationOut *out, gboolean canc
 {
     g_autoptr(GError) cause = NULL;
 
-    if (!inv_vm_is_alive(vm) || (!cancelled && inv_migration_postcopy_wait(vm, &cause)))
+    if (!inv_vm_is_alive(vm) || (!cancelled && inv_migration_postcopy_wait(daemon, vm, &cause)))
         return TRUE;
     if (cancelled)
         inv_error_set(&cause, VIR_ERR_OPERATION_FAILED, "its migration was not finished at the destination, where the guest runs");
     if (inv_vm_is_alive(vm)) {
         inv_migration_postcopy_failed(daemon, vm, FALSE, cause->message);
         put_back(vm, out, INV_OUT_INTERRUPTED);
+        /* One that ended meanwhile found it in hand: nobody would come to it any more. */
+        if (!inv_vm_is_alive(vm))
+            inv_migration_out_run_ended(daemon, vm);
     }
     g_propagate_error(error, g_steal_pointer(&cause));
     return FALSE;

@@ -511,8 +511,8 @@ wait_received(InvDaemon *daemon, InvVm *vm, const InvMigrationIn *in, GError **e
         if (inv_migration_query(qmp, &progress, inv_daemon_start_deadline(daemon), NULL))
             now = progress.state;
         inv_migration_progress_clear(&progress);
-        /* In postcopy all but memory is here, which follows the running guest. */
-        if (now == INV_MIGRATION_COMPLETED || now == INV_MIGRATION_POSTCOPY)
+        /* In postcopy all but memory is here, which follows the running guest: now, or when a broken channel is taken up again. */
+        if (now == INV_MIGRATION_COMPLETED || now == INV_MIGRATION_POSTCOPY || now == INV_MIGRATION_POSTCOPY_PAUSED)
             return TRUE;
         if (now == INV_MIGRATION_FAILED)
             break;
@@ -701,7 +701,7 @@ wait_for_pages(InvDaemon *daemon, InvVm *vm, InvMigrationIn *in, GError **error)
 
     if (!(in->flags & VIR_MIGRATE_POSTCOPY))
         return TRUE;
-    if (inv_migration_postcopy_wait(vm, &cause)) {
+    if (inv_migration_postcopy_wait(daemon, vm, &cause)) {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
 
         if (vm->state == VIR_DOMAIN_RUNNING)
@@ -716,6 +716,9 @@ wait_for_pages(InvDaemon *daemon, InvVm *vm, InvMigrationIn *in, GError **error)
             in->interrupted = TRUE;
             in->busy = FALSE;
         }
+        /* One that ended meanwhile found it in hand: nobody would come to it any more. */
+        if (!inv_vm_is_alive(vm))
+            inv_migration_in_run_ended(daemon, vm);
     } else {
         leave(daemon, vm, FALSE);
     }
@@ -898,10 +901,13 @@ inv_migration_in_run_ended(InvDaemon *daemon, InvVm *vm)
 
     if (!in)
         return;
-    if (!note(daemon, vm, in, INV_PHASE_CANCELLED, FALSE, &error))
-        g_warning("%s: %s", vm->uuid_text, error->message);
-    if (in->copy)
-        inv_disk_copy_undo(in->copy);
+    /* Of one that is interrupted the guest has run here: it was not called off, and its disks are the only ones. */
+    if (!in->interrupted) {
+        if (!note(daemon, vm, in, INV_PHASE_CANCELLED, FALSE, &error))
+            g_warning("%s: %s", vm->uuid_text, error->message);
+        if (in->copy)
+            inv_disk_copy_undo(in->copy);
+    }
     leave(daemon, vm, FALSE);
 }
 

@@ -11,7 +11,8 @@ G_BEGIN_DECLS
  *
  * From Prepare on a QEMU waits for the state, with exactly the CPU of the source's record or not at
  * all. Finish makes the guest this host's, once and for good (inv_store_decide_migration()), and only
- * then lets it run. Whatever ends before that (the client, the source, a deadline) ends that QEMU.
+ * then lets it run. Whatever ends before that (the client, the source's attempt, or Finish's patience for
+ * a state that does not arrive whole) ends that QEMU. One whose client neither finishes nor goes waits.
  */
 typedef struct InvMigrationIn InvMigrationIn;
 

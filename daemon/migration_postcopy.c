@@ -26,9 +26,11 @@ look(InvVm *vm, InvMigrationState *state, GError **error)
 }
 
 gboolean
-inv_migration_postcopy_wait(InvVm *vm, GError **error)
+inv_migration_postcopy_wait(InvDaemon *daemon, InvVm *vm, GError **error)
 {
     InvMigrationState state = INV_MIGRATION_NONE;
+    /* By QEMU's events, of which a restarted daemon has had none: `state` would differ from it for ever, and nobody wait. */
+    InvMigrationState told = INV_MIGRATION_NONE;
 
     while (inv_vm_is_alive(vm)) {
         if (!look(vm, &state, error))
@@ -41,7 +43,10 @@ inv_migration_postcopy_wait(InvVm *vm, GError **error)
                                  "the connection broke while the guest's memory followed it (QEMU: %s): nothing is lost while both "
                                  "sides wait; take it up again with virsh migrate --postcopy --postcopy-resume",
                                  inv_migration_state_to_string(state));
-        inv_vm_wait_migration(vm, state, LOOK_MS);
+        if (inv_daemon_is_ending(daemon))
+            return inv_error_set(error, VIR_ERR_OPERATION_ABORTED,
+                                 "operation aborted: this daemon is ending; the guest's memory goes on following it");
+        told = inv_vm_wait_migration(vm, told, LOOK_MS);
     }
     return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "QEMU of domain '%s' ended while the guest's memory was on its way",
                          vm->name);
@@ -79,6 +84,7 @@ inv_migration_postcopy_resume(InvVm *vm, const char *address, GError **error)
     g_autoptr(InvQmp) qmp = inv_vm_get_qmp(vm, error);
     gint64 deadline = g_get_monotonic_time() + RESUME_DEADLINE_US;
     InvMigrationState state = INV_MIGRATION_POSTCOPY_PAUSED;
+    InvMigrationState told = INV_MIGRATION_NONE;
     gboolean tried = FALSE;
 
     if (!qmp || !inv_migration_start(qmp, address, TRUE, INV_QMP_DEADLINE_MS, error))
@@ -91,7 +97,7 @@ inv_migration_postcopy_resume(InvVm *vm, const char *address, GError **error)
         tried = tried || state != INV_MIGRATION_POSTCOPY_PAUSED;
         if (tried && state == INV_MIGRATION_POSTCOPY_PAUSED)
             break;
-        inv_vm_wait_migration(vm, state, LOOK_MS);
+        told = inv_vm_wait_migration(vm, told, LOOK_MS);
     }
     return inv_error_set(error, VIR_ERR_OPERATION_FAILED,
                          "the interrupted migration of domain '%s' was not taken up again at %s (QEMU: %s)", vm->name, address,

@@ -12,8 +12,8 @@ G_BEGIN_DECLS
  * breaks the migration waits on both sides to be taken up again (--postcopy-resume). All wait for QEMU.
  */
 
-/* Until the last page is there. FALSE: the channel broke, or a QEMU ended. The job's figures are told meanwhile. */
-gboolean inv_migration_postcopy_wait(InvVm *vm, GError **error);
+/* Until the last page is there. FALSE: the channel broke, or a QEMU or the daemon ends. The job's figures are told meanwhile. */
+gboolean inv_migration_postcopy_wait(InvDaemon *daemon, InvVm *vm, GError **error);
 
 /* The channel is broken: the domain says so, to whoever looks and to who listens. */
 void inv_migration_postcopy_failed(InvDaemon *daemon, InvVm *vm, gboolean incoming, const char *why);
