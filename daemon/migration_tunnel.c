@@ -80,7 +80,8 @@ open_socket(const InvDaemon *daemon, InvMigrationTunnel *tunnel, GError **error)
     tunnel->listener = inv_unix_listen(tunnel->path, SOCKET_MODE, error);
     if (tunnel->listener < 0)
         return FALSE;
-    if (daemon->qemu_uid != (uid_t)-1 && chown(tunnel->path, daemon->qemu_uid, daemon->qemu_gid) < 0)
+    /* The folder is that account's already: what stands at the path now may be a link of a guest's making. */
+    if (daemon->qemu_uid != (uid_t)-1 && lchown(tunnel->path, daemon->qemu_uid, daemon->qemu_gid) < 0)
         return inv_error_set_errno(error, errno, "cannot give '%s' to the account that QEMU runs as", tunnel->path);
     tunnel->cancel = eventfd(0, EFD_CLOEXEC);
     return tunnel->cancel >= 0 || inv_error_set_errno(error, errno, "cannot make an eventfd");
