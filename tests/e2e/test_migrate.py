@@ -3,6 +3,8 @@
 import contextlib
 import os
 import re
+import shutil
+import subprocess
 import time
 import xml.etree.ElementTree as tree
 
@@ -362,6 +364,34 @@ def test_no_second_job():
         _, errors = client.communicate(timeout=30)
         assert client.returncode == 1, errors
         assert both.states("busy") == ("shut off (destroyed)", "none"), both.states("busy")
+
+
+def test_started_meanwhile():
+    """a domain of that uuid that is being started at the destination is no place for another guest"""
+    with guest("twin") as (both, before):
+        slow = both.destination.path("slow")
+        program = both.destination.write("slow-qemu", f"#!/bin/sh\n[ -e {slow} ] && sleep 3\nexec {harness.QEMU} \"$@\"\n")
+        os.chmod(program, 0o755)
+        text = both.source.virsh("dumpxml", "--inactive", "--migratable", "twin").stdout
+        text = text.replace(both.source.folder + "/", both.destination.folder + "/")
+        shutil.copy(both.source.path("twin.img"), both.destination.path("twin.img"))
+        text = re.sub("<emulator>.*</emulator>", f"<emulator>{program}</emulator>", text)
+        assert program in text, text
+        both.destination.invar("define", both.destination.write("twin.xml", text))
+        both.destination.invar("verdict", "twin")
+        both.destination.write("slow", "")
+        with subprocess.Popen([harness.find_binary("invar"), "-c", both.destination.uri, "start", "twin"], env=both.destination.env,
+                              stdout=subprocess.DEVNULL) as start:
+            harness.wait_for(lambda: both.destination.processes(), "a start")
+            result = both.migrate("twin", "--live", check=False)
+            assert start.wait(timeout=30) == 0
+        assert result.returncode == 1 and "was started on this host meanwhile" in result.stderr, result.stderr
+        assert len(both.qemus(both.destination, "twin")) == 1, both.qemus(both.destination, "twin")
+        assert both.state(both.destination, "twin").startswith("running"), both.states("twin")
+        both.destination.virsh("destroy", "twin")
+        both.destination.virsh("undefine", "twin")
+        os.remove(slow)
+        both.check_stayed("twin", before)
 
 
 def test_leftovers():
