@@ -50,6 +50,8 @@ inv_guest_cpu_free(InvGuestCpu *guest)
     inv_cpu_expansion_free(guest->cpu);
     g_strfreev(guest->unavailable);
     g_free(guest->words);
+    g_free(guest->path);
+    g_free(guest->live);
     g_free(guest);
 }
 

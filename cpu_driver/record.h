@@ -16,6 +16,8 @@ typedef struct {
     InvCpuExpansion *cpu;    /* on: features that the guest sees */
     char **unavailable;      /* filtered, libvirt's names; NULL: this architecture does not say */
     char *words;             /* canonical text of QEMU's feature-words, less bits that follow the topology; NULL: none */
+    char *path;              /* of CPU 0 in QEMU's tree of objects; NULL: not from a QEMU */
+    char *live;              /* as inv_guest_cpu_read_live(), at the same time; NULL like that */
 } InvGuestCpu;
 
 void inv_guest_cpu_free(InvGuestCpu *guest);

@@ -19,6 +19,8 @@ inv_start_clear(InvStart *start)
     inv_guest_process_free(start->guest);
     inv_cpu_record_free(start->before);
     inv_cpu_record_free(start->record);
+    g_free(start->cpu_path);
+    g_free(start->live_cpu);
     g_clear_pointer(&start->messages, g_ptr_array_unref);
 }
 
@@ -107,6 +109,8 @@ inv_start_read_guest(InvStart *start, GError **error)
     if (refused)
         return inv_verdict_set_error(refused, start->live->name, error);
     start->record = inv_cpu_record_new(facts->arch, guest);
+    start->cpu_path = g_steal_pointer(&guest->path);
+    start->live_cpu = g_steal_pointer(&guest->live);
     g_free(start->record->asked);
     start->record->asked = g_strdup(start->before && start->before->asked ? start->before->asked : start->asked);
     start->record->asked_machine =
@@ -180,7 +184,8 @@ inv_start_store_running(InvStart *start, GError **error)
         .live_xml = xml,
         .persistent = start->persistent,
         .record = record,
-        .started = TRUE,
+        /* What comes from elsewhere is this host's with the decision about its migration. */
+        .started = !start->incoming,
         .paused = start->paused,
     };
 

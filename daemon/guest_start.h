@@ -22,6 +22,7 @@ typedef struct {
     InvGuestProcess *guest;
     InvCpuRecord *before;  /* the record that the guest is held to, or NULL on a first start */
     InvCpuRecord *record;  /* what this start made */
+    char *cpu_path, *live_cpu; /* where QEMU shows that CPU, and how: of inv_guest_cpu_read_live() */
     GPtrArray *messages;   /* of char * */
     int id;
     gboolean paused;

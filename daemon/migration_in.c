@@ -197,6 +197,8 @@ bring_up(InvDaemon *daemon, InvMigrationIn *in, InvMigrationPrepare *prepare, GE
         inv_migration_configure(start->guest->qmp, &prepare->options->settings, TRUE, inv_daemon_start_deadline(daemon), error) &&
         (!in->copy || inv_disk_copy_receive(in->copy, start->guest->qmp, start->guest->folder, prepare->options, error)) &&
         inv_migration_listen_for_state(daemon, start, prepare, error) &&
+        /* All that a successor needs of it, but for the decision: that alone is written while the guest stands still. */
+        inv_start_store_running(start, error) &&
         note(daemon, start->vm, in, INV_PHASE_PREPARED, TRUE, error))
         return TRUE;
     inv_guest_process_abandon(daemon, start->vm, start->guest);
@@ -532,13 +534,18 @@ verify(InvDaemon *daemon, InvVm *vm, InvMigrationIn *in, GError **error)
 {
     const InvCpuFacts *facts = &in->start.decision->facts;
     g_autoptr(InvQmp) qmp = inv_vm_get_qmp(vm, error);
+    g_autofree char *live = NULL;
     g_autoptr(InvGuestCpu) guest = NULL;
     g_autoptr(InvCpuRecord) record = NULL;
     g_auto(GStrv) changes = NULL;
     g_autofree char *list = NULL;
 
-    if (!qmp)
+    live = qmp ? inv_guest_cpu_read_live(qmp, facts->arch, in->start.cpu_path, inv_daemon_start_deadline(daemon), error) : NULL;
+    if (!live)
         return FALSE;
+    /* The guest stands still: models are expanded again only to tell what has changed. */
+    if (g_strcmp0(live, in->start.live_cpu) == 0)
+        return TRUE;
     guest = inv_guest_cpu_read(qmp, facts->arch, facts->map, inv_cpu_table_names(facts->table), facts->machine,
                                in->start.cpu_argument, inv_daemon_start_deadline(daemon), error);
     if (!guest)
@@ -636,33 +643,6 @@ decide(InvDaemon *daemon, InvVm *vm, const InvMigrationIn *in, GError **error)
                          in->source->name);
 }
 
-/* The start's own bookkeeping, as of a guest that an earlier daemon would have to take up. */
-static gboolean
-store_run(InvMigrationIn *in, InvVm *vm, GError **error)
-{
-    g_autofree char *xml = NULL, *record = NULL;
-    g_autoptr(InvJson) json = NULL;
-    InvRunning running = { .uuid = vm->uuid_text, .monitor = in->start.guest->monitor, .id = in->start.id };
-
-    {
-        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
-
-        if (!vm->live || !vm->live_record)
-            return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "QEMU of domain '%s' has ended", vm->name);
-        xml = inv_domain_format(vm->live, INV_FORMAT_LIVE | INV_FORMAT_SECURE);
-        json = inv_cpu_record_to_json(vm->live_record);
-    }
-    record = inv_json_format(json, FALSE);
-    running.pid = inv_process_pid(in->start.guest->process);
-    running.start_time = inv_process_start_time(in->start.guest->process);
-    running.live_xml = xml;
-    running.record = record;
-    running.persistent = in->start.persistent;
-    /* A successor lets it run by the migration's own entry, if that is to be. */
-    running.paused = TRUE;
-    return inv_store_set_running(in->start.daemon->store, &running, error);
-}
-
 /* The mirrors have ended at the source, or it would not have sent the rest. */
 static gboolean
 stop_receiving(InvVm *vm, const InvMigrationIn *in, GError **error)
@@ -681,8 +661,7 @@ finish_live(InvDaemon *daemon, InvVm *vm, InvMigrationIn *in, GError **error)
     gboolean paused = !in->source->running || (in->flags & VIR_MIGRATE_PAUSED);
 
     if (!wait_received(daemon, vm, in, error) || !verify(daemon, vm, in, error) ||
-        !stop_receiving(vm, in, error) || !store_run(in, vm, error) ||
-        !decide(daemon, vm, in, error)) {
+        !stop_receiving(vm, in, error) || !decide(daemon, vm, in, error)) {
         call_off(daemon, vm, in);
         return FALSE;
     }

@@ -48,6 +48,12 @@ reader_clear(Reader *reader)
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(Reader, reader_clear)
 
 static gboolean
+is_x86(const char *arch)
+{
+    return strcmp(arch, "x86_64") == 0 || strcmp(arch, "i686") == 0;
+}
+
+static gboolean
 read_live(Reader *reader, const char *path, GError **error)
 {
     const guint n = reader->is_x86 ? G_N_ELEMENTS(live_properties) : 1;
@@ -70,6 +76,28 @@ read_live(Reader *reader, const char *path, GError **error)
     if (reader->is_x86 && inv_json_type(reader->live[LIVE_UNAVAILABLE]) != INV_JSON_ARRAY)
         return inv_error_set(error, VIR_ERR_OPERATION_FAILED, "QEMU does not tell what it filtered of its CPU 0");
     return TRUE;
+}
+
+/* Owned by the caller. */
+static char *
+live_text(const Reader *reader)
+{
+    GString *text = g_string_new(NULL);
+
+    for (guint i = 0; i < G_N_ELEMENTS(live_properties); i++) {
+        g_autofree char *value = reader->live[i] ? inv_json_format(reader->live[i], FALSE) : NULL;
+
+        g_string_append_printf(text, "%s=%s\n", live_properties[i], value ? value : "");
+    }
+    return g_string_free(text, FALSE);
+}
+
+char *
+inv_guest_cpu_read_live(InvQmp *qmp, const char *arch, const char *path, guint deadline_ms, GError **error)
+{
+    g_auto(Reader) reader = { .qmp = qmp, .end = inv_deadline_end(deadline_ms), .is_x86 = is_x86(arch) };
+
+    return read_live(&reader, path, error) ? live_text(&reader) : NULL;
 }
 
 /* The JSON value of a property given as text, in the type in which QEMU shows it, or by its look when it does not. */
@@ -238,7 +266,7 @@ inv_guest_cpu_read(InvQmp *qmp, const char *arch, const InvCpuMap *map, InvFeatu
     g_auto(Reader) reader = {
         .qmp = qmp,
         .end = inv_deadline_end(deadline_ms),
-        .is_x86 = strcmp(arch, "x86_64") == 0 || strcmp(arch, "i686") == 0,
+        .is_x86 = is_x86(arch),
     };
     g_autofree char *path = inv_first_cpu_path(qmp, reader.end, error);
     g_autoptr(InvGuestCpu) guest = g_new0(InvGuestCpu, 1);
@@ -265,5 +293,7 @@ inv_guest_cpu_read(InvQmp *qmp, const char *arch, const InvCpuMap *map, InvFeatu
             return NULL;
     }
     take_features(&reader, guest, map, names, props);
+    guest->live = live_text(&reader);
+    guest->path = g_steal_pointer(&path);
     return g_steal_pointer(&guest);
 }

@@ -44,7 +44,6 @@ SPANS = {"total": ("begin", "end"), "perform": ("migrate", "sent"), "down": ("st
          "qemu": ("device", "sent"), "after": ("sent", "resume")}
 # The moment, the side that has it, and what its trace says then.
 MOMENTS = {
-    "spawned": ("destination", r"runstate_set .*\(inmigrate\)"),
     "migrate": ("source", r"migrate_set_state new state setup"),
     "stop": ("source", r"runstate_set current_run_state \d+ \(running\)"),
     "device": ("source", r"migrate_set_state new state device"),

@@ -72,6 +72,7 @@ live_cpu_is_read(void **state)
 {
     const LiveCase *row = *state;
     const char *const arguments[] = { "-machine", "q35", "-accel", "tcg", row->argument ? "-cpu" : NULL, row->argument, NULL };
+    g_autofree char *again = NULL;
     gint64 level = 0;
 
     if (access(REAL_QEMU, X_OK) != 0)
@@ -82,6 +83,12 @@ live_cpu_is_read(void **state)
     assert_null(error);
     assert_string_equal(guest->machine, "pc-q35");
     assert_string_equal(guest->type_name, row->type_name);
+    /* A second look at the same CPU shows the same, and shows something. */
+    again = inv_guest_cpu_read_live(inv_probe_process_qmp(process), "x86_64", guest->path, DEADLINE_MS, &error);
+    assert_null(error);
+    assert_string_equal(again, guest->live);
+    assert_non_null(strstr(again, row->type_name));
+    assert_non_null(strstr(again, "\"cpuid-register\""));
     assert_string_equal(guest->model, row->model);
     assert_true(inv_feature_set_has(guest->cpu->on, row->on));
     assert_false(inv_feature_set_has(guest->cpu->on, row->off));
