@@ -210,8 +210,9 @@ def movers(bench, stack):
 
 
 def measure(bench, everyone):
-    """{(guest, mover): [moments]}; a mover that fails is left out from there on."""
+    """{(guest, mover): [moments]}; a mover that fails twice is left out from there on."""
     found = {}
+    failed = set()
     for number in range(-bench.options.warm_up, bench.options.runs):
         for guest, dirty_mib in (("idle", 0), ("dirtying", bench.options.dirty)):
             bench.write_image(dirty_mib)
@@ -222,7 +223,10 @@ def measure(bench, everyone):
                     moments = bench.moments(*mover.move())
                 except (CannotStart, bare_migration.Refused, TimeoutError, subprocess.TimeoutExpired) as error:
                     print(f"skipped: {mover.name}: {error}", flush=True)
-                    everyone.remove(mover)
+                    # Somebody else's migration may have taken the port.
+                    if mover.name in failed:
+                        everyone.remove(mover)
+                    failed.add(mover.name)
                     continue
                 if number < 0:
                     continue
