@@ -26,6 +26,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -275,6 +276,8 @@ def main():
         parser.error("--dirty must be smaller than --memory")
     if not harness.QEMU:
         sys.exit("migration: qemu-system-x86_64 is not installed")
+    # Told to end, it leaves nothing behind either.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(f"migration: ended by signal {number}"))
     with contextlib.ExitStack() as stack:
         bench = Bench(options)
         stack.callback(bench.close)
