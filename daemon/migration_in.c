@@ -417,6 +417,9 @@ prepare_offline(InvDaemon *daemon, InvMigrationPrepare *prepare, InvMigrationCoo
         return FALSE;
     }
     answer(daemon, in, prepare);
+    /* Nothing goes there, but libvirt's client takes an answer without it for none. */
+    if (!prepare->options->uri)
+        prepare->uri_out = g_strdup_printf("tcp:%s", inv_migrations_hostname(daemon->migrations));
     in->busy = TRUE;
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
