@@ -188,7 +188,7 @@ is_blocked(const InvVerdict *verdict, const char *feature)
 
 /* KVM and QEMU refuse to send the state of some features (invtsc) to another host, whatever that has. */
 static void
-refuse_immobile(InvVerdict *verdict, const InvCpuFacts *facts, const InvCpuRecord *record)
+refuse_bound_features(InvVerdict *verdict, const InvCpuFacts *facts, const InvCpuRecord *record)
 {
     for (char **name = record->on; facts->accelerator == INV_VIRT_KVM && *name; name++) {
         const InvCpuMapFeature *entry = inv_cpu_map_find(facts->map, *name);
@@ -201,6 +201,48 @@ refuse_immobile(InvVerdict *verdict, const InvCpuFacts *facts, const InvCpuRecor
                         "shut the domain down, take the feature out of its definition and reopen its record (invar cpu-reopen)");
         verdict->outcome = INV_OUTCOME_REFUSED;
     }
+}
+
+/* "GenuineIntel 6-94-3 Intel(R) Core(TM) …": which processor it is, down to the one that a shop sells. */
+static char *
+processor_text(const char *vendor, gint64 family, gint64 model, gint64 stepping, const char *brand)
+{
+    g_autofree char *text = g_strdup_printf("%s %" G_GINT64_FORMAT "-%" G_GINT64_FORMAT "-%" G_GINT64_FORMAT " %s", vendor ? vendor : "?", family,
+                                            model, stepping, brand ? brand : "");
+
+    return g_strdup(g_strstrip(text));
+}
+
+/*
+ * With the host's own processor a guest sees what belongs to no feature: sizes of caches, counters, the power leaf.
+ * The brand names one product of a signature, and of one product these are equal.
+ */
+static void
+refuse_other_processor(InvVerdict *verdict, const InvCpuFacts *facts, const InvCpuRecord *record)
+{
+    g_autofree char *theirs = NULL, *ours = NULL, *reason = NULL;
+    const InvJson *host = facts->host ? facts->host->others : NULL;
+
+    if (facts->accelerator != INV_VIRT_KVM || (g_strcmp0(record->model, "host") != 0 && g_strcmp0(record->model, "max") != 0) || !record->vendor ||
+        !host)
+        return;
+    theirs = processor_text(record->vendor, record->family, record->model_number, record->stepping, record->brand);
+    ours = processor_text(inv_json_get_string(host, "vendor"), inv_json_get_int(host, "family", -1), inv_json_get_int(host, "model", -1),
+                          inv_json_get_int(host, "stepping", -1), record->brand ? inv_json_get_string(host, "model-id") : NULL);
+    if (strcmp(theirs, ours) == 0 || is_blocked(verdict, "processor"))
+        return;
+    reason = g_strdup_printf("the guest has its host's own processor (%s), caches and counters included, and this host's is another one (%s)",
+                             theirs, ours);
+    inv_verdict_add(verdict, "processor", INV_LAYER_HARDWARE, reason,
+                    "migrate to a host with the same processor, or give the domain a named model (<cpu mode='custom'>) and reopen its record (invar cpu-reopen)");
+    verdict->outcome = INV_OUTCOME_REFUSED;
+}
+
+void
+inv_migration_refuse_immobile(InvVerdict *verdict, const InvCpuFacts *facts, const InvCpuRecord *record)
+{
+    refuse_bound_features(verdict, facts, record);
+    refuse_other_processor(verdict, facts, record);
 }
 
 /* What a guest that runs already would lose is no drop that may be recorded: it must not happen. */
@@ -239,7 +281,7 @@ inv_migration_check_cpu(const InvCpuFacts *facts, const InvCpu *cpu, const InvCp
         verdict = inv_cpu_verdict(facts, cpu, asked, (const char *const *)unavailable);
     } else {
         verdict = inv_cpu_hold(facts, asked, record);
-        refuse_immobile(verdict, facts, record);
+        inv_migration_refuse_immobile(verdict, facts, record);
         unavailable = predict(facts, asked, &known);
         refuse_filtered(verdict, facts, cpu, asked, unavailable);
     }
@@ -398,32 +440,51 @@ check_memory(InvMigrationVerdict *verdict, const InvMigrationSubject *subject, c
     }
 }
 
+/* What can be done about a disk that is not there, or is another one. */
 static void
-check_disk(InvMigrationVerdict *verdict, const InvMigrationHost *host, const InvDisk *disk)
+check_missing_disk(InvMigrationVerdict *verdict, const InvMigrationSubject *subject, const InvDisk *disk, const char *feature, const char *what)
 {
-    g_autofree char *feature = g_strdup_printf("disk %s", disk->target ? disk->target : disk->path);
     g_autofree char *reason = NULL;
 
-    switch (host->disk ? host->disk(host->data, disk->path) : INV_DISK_UNKNOWN) {
+    if (!subject->active) {
+        note(verdict, "%s: %s: bring it there before the domain is started", feature, what);
+        return;
+    }
+    if (!disk->readonly && !disk->shareable && disk->device != INV_DISK_CDROM) {
+        inv_migration_verdict_need(verdict, "--copy-storage-all");
+        note(verdict, "%s: %s: it must be copied along, or shared", feature, what);
+        return;
+    }
+    reason = g_strdup_printf("%s, and what %s is not copied along", what, disk->shareable ? "several guests write" : "cannot be written");
+    inv_migration_verdict_refuse(verdict, feature, INV_LAYER_CONFIGURATION, reason,
+                                 disk->device == INV_DISK_DISK ? "copy or share it" : "copy or share it, or eject it before");
+}
+
+static void
+check_disk(InvMigrationVerdict *verdict, const InvMigrationSubject *subject, const InvMigrationHost *host, const InvDisk *disk)
+{
+    g_autofree char *feature = g_strdup_printf("disk %s", disk->target ? disk->target : disk->path);
+    g_autofree char *what = NULL;
+
+    switch (host->disk ? host->disk(host->data, disk) : INV_DISK_UNKNOWN) {
     case INV_DISK_UNKNOWN:
         note(verdict, "%s: whether %s is there was not looked at; share it, or copy it along with --copy-storage-all", feature, disk->path);
         return;
     case INV_DISK_SHARED:
+    case INV_DISK_SAME:
         return;
     case INV_DISK_LOCAL:
         note(verdict, "%s: %s is there on a file system of that host; unless it is the same one, copy it along with --copy-storage-all",
              feature, disk->path);
         return;
+    case INV_DISK_OTHER:
+        what = g_strdup_printf("%s is there, and is another file", disk->path);
+        break;
     case INV_DISK_ABSENT:
+        what = g_strdup_printf("%s is not there", disk->path);
         break;
     }
-    if (!disk->readonly && disk->device == INV_DISK_DISK) {
-        inv_migration_verdict_need(verdict, "--copy-storage-all");
-        note(verdict, "%s: %s is not there: it must be copied along, or shared", feature, disk->path);
-        return;
-    }
-    reason = g_strdup_printf("%s is not there, and what cannot be written is not copied along", disk->path);
-    inv_migration_verdict_refuse(verdict, feature, INV_LAYER_CONFIGURATION, reason, "copy or share it, or eject it before");
+    check_missing_disk(verdict, subject, disk, feature, what);
 }
 
 static void
@@ -431,9 +492,12 @@ check_disks(InvMigrationVerdict *verdict, const InvMigrationSubject *subject, co
 {
     for (guint i = 0; i < subject->domain->devices->len; i++) {
         const InvDevice *device = g_ptr_array_index(subject->domain->devices, i);
+        const InvDisk *disk = &device->u.disk;
 
-        if (device->type == INV_DEVICE_DISK && device->u.disk.path)
-            check_disk(verdict, host, &device->u.disk);
+        if (device->type != INV_DEVICE_DISK || !disk->path)
+            continue;
+        if (!subject->copied || !disk->target || !g_strv_contains((const char *const *)subject->copied, disk->target))
+            check_disk(verdict, subject, host, disk);
     }
 }
 
@@ -455,7 +519,7 @@ inv_migration_check(const InvMigrationSubject *subject, const InvMigrationHost *
     if (check_emulator(verdict, subject, host)) {
         gboolean works = check_accelerator(verdict, subject, host);
 
-        if (check_machine(verdict, subject, host) && works)
+        if (check_machine(verdict, subject, host) && works && host->facts)
             check_cpu(verdict, subject, host);
         check_devices(verdict, subject, host);
     }

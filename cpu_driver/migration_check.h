@@ -14,6 +14,23 @@ G_BEGIN_DECLS
  * (files, what is free just now) is in the answers of an InvMigrationHost.
  */
 
+/* A disk's file, as one host tells it from every other one. Made by daemon/disk_file. */
+typedef struct {
+    char *target;       /* the disk's, "vda" */
+    gboolean block;     /* a block device */
+    guint64 filesystem; /* st_dev: the same number means the same one as long as the host has not been booted */
+    guint64 inode;      /* the same on every host that shares the file system */
+    guint64 size;       /* bytes */
+    char *digest;       /* SHA-256 of its first bytes, 64 hexadecimal digits, or NULL: they could not be read */
+} InvDiskFile;
+
+void inv_disk_file_free(InvDiskFile *file);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvDiskFile, inv_disk_file_free)
+
+#define INV_DISK_FILES_MAX 256u
+/* Fills it in; FALSE: not the digest of a file. NULL is one that could not be read. */
+gboolean inv_disk_file_set_digest(InvDiskFile *file, const char *digest);
+
 /* The domain that would move. */
 typedef struct {
     InvDomain *domain;      /* the live definition, else the persistent one; completed */
@@ -21,6 +38,9 @@ typedef struct {
     gboolean active;
     char **devices;         /* QEMU's device types that its command line makes, sorted; NULL: not known */
     char *emulator_version; /* of the QEMU that it is of, "7.2.22", or NULL */
+    GPtrArray *files;       /* of InvDiskFile: its disks there; one that could not be looked at is missing. NULL: not known */
+    char *boot;             /* the id of that host's boot, or NULL */
+    char **copied;          /* targets of the disks that are copied along; NULL: none. Not in the JSON */
     char *hostname, *host_uuid; /* where it is now, or NULL */
 } InvMigrationSubject;
 
@@ -29,7 +49,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvMigrationSubject, inv_migration_subject_free)
 
 /*
  * A line of what `invar domain-export` writes: {"invar-domain":1,"xml":…,"record":{…}|null,"active":…,
- * "devices":[…]|null,"emulator-version":…,"hostname":…,"host-uuid":…}. @xml: the document of subject->domain.
+ * "devices":[…]|null,"emulator-version":…,"hostname":…,"host-uuid":…,"boot":…,"files":[{"target":…,"block":…,"filesystem":…,
+ * "inode":…,"size":…,"digest":…}]|null}; numbers of 64 bits are decimal text. @xml: the document of subject->domain.
  */
 InvJson *inv_migration_subject_to_json(const InvMigrationSubject *subject, const char *xml);
 /* Untrusted. VIR_ERR_INVALID_ARG, or what the document's own reader says. */
@@ -40,8 +61,10 @@ InvMigrationSubject *inv_migration_subject_from_xml(const char *xml, GError **er
 typedef enum {
     INV_DISK_UNKNOWN, /* nobody can look */
     INV_DISK_ABSENT,
-    INV_DISK_LOCAL,   /* something is there, in a file system of that host alone */
-    INV_DISK_SHARED,  /* in one that several hosts may share (NFS, CephFS, GFS2, …) */
+    INV_DISK_LOCAL,   /* something is there, in a file system of that host alone, and what it should be is not known */
+    INV_DISK_SHARED,  /* the same in one that several hosts may share (NFS, CephFS, GFS2, …) */
+    INV_DISK_SAME,    /* the very file that the domain has */
+    INV_DISK_OTHER,   /* another file under that name */
 } InvDiskPresence;
 
 /*
@@ -59,10 +82,10 @@ typedef struct {
     gboolean (*emulator)(gpointer data, const char *path, const char *arch, GError **error);
     gboolean (*accelerator)(gpointer data, InvVirtType accelerator, GError **error);
     gboolean (*machine)(gpointer data, const char *name, const char **canonical, guint *max_vcpus, GError **error);
-    /* With the expansions of @models (NULL-terminated) at least, and of the model that stands for the host. */
+    /* With the expansions of @models (NULL-terminated) at least, and of the model that stands for the host. NULL: the CPU is decided elsewhere. */
     gboolean (*facts)(gpointer data, const char *const *models, InvCpuFacts *facts, GError **error);
     gboolean (*has_device)(gpointer data, const char *type);
-    InvDiskPresence (*disk)(gpointer data, const char *path); /* NULL: nobody can look */
+    InvDiskPresence (*disk)(gpointer data, const InvDisk *disk); /* NULL: nobody can look */
     const char *(*version)(gpointer data); /* of the emulator that was found: "10.0.0" */
 } InvMigrationHost;
 
@@ -96,6 +119,14 @@ void inv_migration_verdict_need(InvMigrationVerdict *verdict, const char *argume
 
 /* Never NULL. */
 InvMigrationVerdict *inv_migration_check(const InvMigrationSubject *subject, const InvMigrationHost *host);
+
+/*
+ * What a guest with @record cannot take along to the host of @facts although QEMU there would make its CPU, each a
+ * blocker of @verdict, which is refused then: features that QEMU lets no guest take to another host (invtsc); and of a guest that has its host's
+ * own processor (host-passthrough under KVM) everything that no record lists, caches, performance counters, the
+ * topology of the package, unless the other host's processor is of the same signature and brand.
+ */
+void inv_migration_refuse_immobile(InvVerdict *verdict, const InvCpuFacts *facts, const InvCpuRecord *record);
 
 /*
  * What some model has here and QEMU does not filter of it. More than what stands for the host has: QEMU

@@ -10,6 +10,7 @@
 /* QEMU has some 600 devices; a domain that had more kinds would be none. */
 #define MAX_DEVICES 1024u
 #define MAX_LINES 65536u
+#define DIGEST_DIGITS 64u /* of SHA-256 */
 
 void
 inv_migration_subject_free(InvMigrationSubject *subject)
@@ -20,9 +21,99 @@ inv_migration_subject_free(InvMigrationSubject *subject)
     inv_cpu_record_free(subject->record);
     g_strfreev(subject->devices);
     g_free(subject->emulator_version);
+    g_clear_pointer(&subject->files, g_ptr_array_unref);
+    g_free(subject->boot);
+    g_strfreev(subject->copied);
     g_free(subject->hostname);
     g_free(subject->host_uuid);
     g_free(subject);
+}
+
+void
+inv_disk_file_free(InvDiskFile *file)
+{
+    if (!file)
+        return;
+    g_free(file->target);
+    g_free(file->digest);
+    g_free(file);
+}
+
+gboolean
+inv_disk_file_set_digest(InvDiskFile *file, const char *digest)
+{
+    if (digest && (strlen(digest) != DIGEST_DIGITS || strspn(digest, "0123456789abcdef") != DIGEST_DIGITS))
+        return FALSE;
+    g_free(file->digest);
+    file->digest = g_strdup(digest);
+    return TRUE;
+}
+
+static void
+free_disk_file(gpointer data)
+{
+    inv_disk_file_free(data);
+}
+
+static void
+set_number(InvJson *json, const char *name, guint64 number)
+{
+    g_autofree char *text = g_strdup_printf("%" G_GUINT64_FORMAT, number);
+
+    inv_json_object_set_string(json, name, text);
+}
+
+static InvJson *
+files_to_json(const GPtrArray *files)
+{
+    InvJson *array;
+
+    if (!files)
+        return inv_json_new_null();
+    array = inv_json_new_array();
+    for (guint i = 0; i < files->len; i++) {
+        const InvDiskFile *file = g_ptr_array_index(files, i);
+        InvJson *json = inv_json_new_object();
+
+        inv_json_object_set_string(json, "target", file->target);
+        inv_json_object_set_boolean(json, "block", file->block);
+        set_number(json, "filesystem", file->filesystem);
+        set_number(json, "inode", file->inode);
+        set_number(json, "size", file->size);
+        if (file->digest)
+            inv_json_object_set_string(json, "digest", file->digest);
+        inv_json_array_add(array, json);
+    }
+    return array;
+}
+
+static gboolean
+get_number(const InvJson *json, const char *name, guint64 *number)
+{
+    const char *text = inv_json_get_string(json, name);
+
+    return text && g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, number, NULL);
+}
+
+static GPtrArray *
+files_from_json(const InvJson *array, GError **error)
+{
+    g_autoptr(GPtrArray) files = g_ptr_array_new_with_free_func(free_disk_file);
+
+    for (guint i = 0; i < inv_json_size(array) && i < INV_DISK_FILES_MAX; i++) {
+        const InvJson *json = inv_json_at(array, i);
+        g_autoptr(InvDiskFile) file = g_new0(InvDiskFile, 1);
+
+        file->target = g_strdup(inv_json_get_string(json, "target"));
+        file->block = inv_json_get_boolean(json, "block", FALSE);
+        if (!file->target || !get_number(json, "filesystem", &file->filesystem) || !get_number(json, "inode", &file->inode) ||
+            !get_number(json, "size", &file->size) || !inv_disk_file_set_digest(file, inv_json_get_string(json, "digest"))) {
+            inv_error_set(error, VIR_ERR_INVALID_ARG, "the domain's file of disk '%.64s' is not described", file->target ? file->target : "");
+            return NULL;
+        }
+        g_ptr_array_add(files, g_steal_pointer(&file));
+    }
+    return g_steal_pointer(&files);
 }
 
 InvJson *
@@ -40,6 +131,9 @@ inv_migration_subject_to_json(const InvMigrationSubject *subject, const char *xm
         inv_json_object_set_strv(json, "devices", (const char *const *)subject->devices);
     else
         inv_json_object_set(json, "devices", inv_json_new_null());
+    if (subject->boot)
+        inv_json_object_set_string(json, "boot", subject->boot);
+    inv_json_object_set(json, "files", files_to_json(subject->files));
     inv_json_object_set(json, "record", subject->record ? inv_cpu_record_to_json(subject->record) : inv_json_new_null());
     inv_json_object_set_string(json, "xml", xml);
     return json;
@@ -68,6 +162,7 @@ inv_migration_subject_from_json(const InvJson *json, GError **error)
     const char *xml = inv_json_get_string(json, "xml");
     const InvJson *record = inv_json_get(json, "record");
     const InvJson *devices = inv_json_get(json, "devices");
+    const InvJson *files = inv_json_get(json, "files");
 
     if (inv_json_get_int(json, "invar-domain", -1) != SUBJECT_VERSION || !xml) {
         inv_error_set(error, VIR_ERR_INVALID_ARG,
@@ -86,6 +181,9 @@ inv_migration_subject_from_json(const InvJson *json, GError **error)
         }
         subject->devices = inv_json_get_strv(json, "devices");
     }
+    if (files && inv_json_type(files) == INV_JSON_ARRAY && !(subject->files = files_from_json(files, error)))
+        return NULL;
+    subject->boot = g_strdup(inv_json_get_string(json, "boot"));
     subject->active = inv_json_get_boolean(json, "active", FALSE);
     subject->emulator_version = g_strdup(inv_json_get_string(json, "emulator-version"));
     subject->hostname = g_strdup(inv_json_get_string(json, "hostname"));

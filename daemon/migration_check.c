@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "daemon/migration_check.h"
 
+#include "daemon/disk_file.h"
 #include "daemon/host.h"
 #include "daemon/host_export.h"
 #include "qemu/command.h"
 #include "util/error.h"
 
-#include <errno.h>
-#include <linux/magic.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 
 /* This host, while it is asked about one domain. */
 typedef struct {
     InvDaemon *daemon;
+    const InvMigrationSubject *subject;
     InvEmulator *emulator;     /* owned */
     const InvMachine *machine; /* the emulator's */
     InvVirtType accelerator;
@@ -81,29 +79,12 @@ has_device(gpointer data, const char *type)
     return inv_emulator_has_device(((Here *)data)->emulator, type);
 }
 
-/* Numbers that linux/magic.h does not have; statfs(2) tells them. */
-#define CIFS_MAGIC 0xff534d42u
-#define GFS2_MAGIC 0x01161970u
-#define GPFS_MAGIC 0x47504653u
-#define LUSTRE_MAGIC 0x0bd00bd0u
-
 static InvDiskPresence
-find_disk(gpointer data, const char *path)
+find_disk(gpointer data, const InvDisk *disk)
 {
-    static const guint32 shared[] = { NFS_SUPER_MAGIC, CEPH_SUPER_MAGIC, OCFS2_SUPER_MAGIC, SMB_SUPER_MAGIC, SMB2_SUPER_MAGIC,
-                                      FUSE_SUPER_MAGIC, CIFS_MAGIC, GFS2_MAGIC, GPFS_MAGIC, LUSTRE_MAGIC };
-    struct stat info;
-    struct statfs system;
+    const InvMigrationSubject *subject = ((const Here *)data)->subject;
 
-    if (stat(path, &info) != 0)
-        return errno == ENOENT || errno == ENOTDIR ? INV_DISK_ABSENT : INV_DISK_UNKNOWN;
-    if (statfs(path, &system) != 0)
-        return INV_DISK_LOCAL;
-    for (guint i = 0; i < G_N_ELEMENTS(shared); i++) {
-        if ((guint32)system.f_type == shared[i])
-            return INV_DISK_SHARED;
-    }
-    return INV_DISK_LOCAL;
+    return inv_disk_file_find(disk, subject->files, subject->boot);
 }
 
 /*
@@ -159,7 +140,7 @@ check_domains(InvDaemon *daemon, const InvMigrationSubject *subject, InvMigratio
 InvMigrationVerdict *
 inv_migration_check_here(InvDaemon *daemon, const InvMigrationSubject *subject)
 {
-    g_auto(Here) here = { .daemon = daemon };
+    g_auto(Here) here = { .daemon = daemon, .subject = subject };
     g_autofree char *hostname = inv_host_hostname();
     g_autofree char *uuid = inv_host_uuid(NULL);
     InvMigrationHost questions = {
@@ -183,6 +164,71 @@ inv_migration_check_here(InvDaemon *daemon, const InvMigrationSubject *subject)
     if (g_strcmp0(subject->host_uuid, uuid) != 0)
         check_domains(daemon, subject, verdict);
     return verdict;
+}
+
+/* As an error: what refuses, and what would have had to be asked for. */
+static gboolean
+tell_refused(const InvMigrationVerdict *verdict, const char *name, GError **error)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (guint i = 0; i < verdict->verdict->blockers->len; i++) {
+        const InvBlocker *blocker = g_ptr_array_index(verdict->verdict->blockers, i);
+
+        g_string_append_printf(text, "\n  %s: %s; %s", blocker->feature, blocker->reason, blocker->remedy);
+    }
+    for (guint i = 0; verdict->arguments->len && i < verdict->notes->len; i++)
+        g_string_append_printf(text, "\n  %s", (const char *)g_ptr_array_index(verdict->notes, i));
+    for (guint i = 0; i < verdict->arguments->len; i++)
+        g_string_append_printf(text, "%s%s", i ? " " : "\nIt takes ", (const char *)g_ptr_array_index(verdict->arguments, i));
+    return inv_error_set(error, VIR_ERR_MIGRATE_UNSAFE, "domain '%s' cannot be migrated to this host%s\n--unsafe overrides what is said of disks and memory",
+                         name, text->str);
+}
+
+gboolean
+inv_migration_check_prepare(InvDaemon *daemon, const InvMigrationCookie *source, const InvMigrationOptions *options, InvDomain *domain,
+                            GError **error)
+{
+    gboolean unsafe = (options->flags & VIR_MIGRATE_UNSAFE) != 0;
+    g_autofree const char **copied = g_new0(const char *, (source->disks ? source->disks->len : 0) + 1);
+    InvMigrationSubject subject = {
+        .domain = domain,
+        .record = source->record,
+        /* Offline no guest moves that would have to be told from one that has yet to start. */
+        .active = TRUE,
+        .files = source->files,
+        .boot = source->boot,
+        .copied = (char **)copied,
+    };
+    g_auto(Here) here = { .daemon = daemon, .subject = &subject };
+    g_autofree char *hostname = inv_host_hostname();
+    InvMigrationHost questions = {
+        .hostname = hostname,
+        .data = &here,
+        .emulator = find_emulator,
+        .accelerator = check_accelerator,
+        .machine = find_machine,
+        .has_device = has_device,
+        .disk = unsafe || (options->flags & VIR_MIGRATE_OFFLINE) ? NULL : find_disk,
+        .version = emulator_version,
+    };
+    g_autoptr(InvMigrationVerdict) verdict = NULL;
+    g_autoptr(InvEmulator) emulator = NULL;
+    const InvMachine *machine = NULL;
+    g_auto(GStrv) devices = NULL;
+
+    for (guint i = 0; source->disks && i < source->disks->len; i++)
+        copied[i] = ((const InvCopiedDisk *)g_ptr_array_index(source->disks, i))->target;
+    if (!unsafe && !(options->flags & VIR_MIGRATE_OFFLINE))
+        inv_host_memory_of(&questions.memory_total, &questions.memory_available);
+    emulator = inv_emulators_get(daemon->emulators, domain->emulator, domain->os.arch, inv_daemon_probe_deadline(daemon), NULL);
+    if (emulator)
+        machine = inv_emulator_find_machine(emulator, domain->os.machine, NULL);
+    if (machine)
+        devices = inv_command_device_types(domain, emulator, machine, NULL);
+    subject.devices = devices;
+    verdict = inv_migration_check(&subject, &questions);
+    return verdict->outcome == INV_MIGRATION_CAN || tell_refused(verdict, domain->name, error);
 }
 
 /* What stands for the host here stands for nothing there: the model and features that it came to are named. */
@@ -240,6 +286,8 @@ inv_migration_export(InvDaemon *daemon, InvVm *vm, GError **error)
     g_free(subject->domain->os.machine);
     subject->domain->os.machine = g_strdup(machine->name);
     subject->devices = inv_command_device_types(subject->domain, emulator, machine, NULL);
+    subject->files = inv_disk_files_of(subject->domain);
+    subject->boot = inv_disk_file_boot();
     subject->emulator_version = g_strdup(inv_emulator_version_text(emulator));
     subject->hostname = inv_host_hostname();
     subject->host_uuid = inv_host_uuid(NULL);

@@ -20,6 +20,12 @@
 #define WORD_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+-"
 
 static void
+file_free(gpointer data)
+{
+    inv_disk_file_free(data);
+}
+
+static void
 disk_free(gpointer data)
 {
     inv_copied_disk_free(data);
@@ -39,6 +45,8 @@ inv_migration_cookie_free(InvMigrationCookie *cookie)
     g_free(cookie->emulator_version);
     g_free(cookie->contact);
     g_clear_pointer(&cookie->disks, g_ptr_array_unref);
+    g_clear_pointer(&cookie->files, g_ptr_array_unref);
+    g_free(cookie->boot);
     g_free(cookie->nbd_host);
     g_free(cookie->nbd_path);
     g_free(cookie->persistent_xml);
@@ -82,6 +90,29 @@ format_disks(InvXmlOut *out, const InvMigrationCookie *cookie)
     if (cookie->nbd_port)
         inv_xml_out_attribute_uint(out, "port", cookie->nbd_port);
     inv_xml_out_attribute(out, "path", cookie->nbd_path);
+    inv_xml_out_close(out);
+}
+
+static void
+format_files(InvXmlOut *out, const InvMigrationCookie *cookie)
+{
+    if (!cookie->files)
+        return;
+    inv_xml_out_open(out, "files");
+    inv_xml_out_attribute(out, "boot", cookie->boot);
+    for (guint i = 0; i < cookie->files->len; i++) {
+        const InvDiskFile *file = g_ptr_array_index(cookie->files, i);
+
+        inv_xml_out_open(out, "file");
+        inv_xml_out_attribute(out, "target", file->target);
+        if (file->block)
+            inv_xml_out_attribute(out, "block", "yes");
+        inv_xml_out_attribute_uint(out, "filesystem", file->filesystem);
+        inv_xml_out_attribute_uint(out, "inode", file->inode);
+        inv_xml_out_attribute_uint(out, "size", file->size);
+        inv_xml_out_attribute(out, "digest", file->digest);
+        inv_xml_out_close(out);
+    }
     inv_xml_out_close(out);
 }
 
@@ -137,6 +168,7 @@ inv_migration_cookie_format(const InvMigrationCookie *cookie)
         inv_xml_out_element(out, "contact", cookie->contact);
     format_record(out, cookie->record);
     format_disks(out, cookie);
+    format_files(out, cookie);
     if (cookie->persistent_xml)
         inv_xml_out_element(out, "definition", cookie->persistent_xml);
     if (cookie->persistent_record)
@@ -147,6 +179,20 @@ inv_migration_cookie_format(const InvMigrationCookie *cookie)
     inv_xml_out_close(out);
     text = inv_xml_out_finish(out);
     return g_bytes_new_take(text, strlen(text) + 1);
+}
+
+GBytes *
+inv_migration_cookie_seal(const InvMigrationCookie *cookie, GError **error)
+{
+    g_autoptr(GBytes) bytes = inv_migration_cookie_format(cookie);
+
+    if (g_bytes_get_size(bytes) <= INV_COOKIE_MAX_BYTES)
+        return g_steal_pointer(&bytes);
+    inv_error_set(error, VIR_ERR_OPERATION_UNSUPPORTED,
+                  "what the hosts would have to tell each other of domain '%s' has %" G_GSIZE_FORMAT
+                  " bytes, and a migration cookie at most %u: make its definition smaller (<metadata>)",
+                  cookie->name, g_bytes_get_size(bytes), INV_COOKIE_MAX_BYTES);
+    return NULL;
 }
 
 /* Reading. */
@@ -364,6 +410,51 @@ read_disks(InvMigrationCookie *cookie, xmlNodePtr invar, GError **error)
 }
 
 static gboolean
+read_file(InvMigrationCookie *cookie, xmlNodePtr node, GError **error)
+{
+    static const char *const attributes[] = { "target", "block", "filesystem", "inode", "size", "digest", NULL };
+    g_autoptr(InvDiskFile) file = g_new0(InvDiskFile, 1);
+    g_autofree char *digest = inv_node_attr(node, "digest");
+
+    if (!check_shape(node, attributes, NULL, error) || !(file->target = inv_node_required(node, "target", error)) ||
+        !read_decimal(node, "filesystem", G_MAXUINT64, &file->filesystem, error) ||
+        !read_decimal(node, "inode", G_MAXUINT64, &file->inode, error) || !read_decimal(node, "size", G_MAXUINT64, &file->size, error))
+        return FALSE;
+    if (!is_word(file->target))
+        return inv_node_fail(node, "target", VIR_ERR_XML_ERROR, error, "no name of a disk");
+    if (!inv_disk_file_set_digest(file, digest))
+        return inv_node_fail(node, "digest", VIR_ERR_XML_ERROR, error, "not 64 hexadecimal digits");
+    if (cookie->files->len >= INV_DISK_FILES_MAX)
+        return inv_node_fail(node, NULL, VIR_ERR_XML_ERROR, error, "more than %u files", INV_DISK_FILES_MAX);
+    file->block = inv_node_has(node, "block");
+    g_ptr_array_add(cookie->files, g_steal_pointer(&file));
+    return TRUE;
+}
+
+static gboolean
+read_files(InvMigrationCookie *cookie, xmlNodePtr invar, GError **error)
+{
+    static const char *const attributes[] = { "boot", NULL };
+    static const char *const children[] = { "file", NULL };
+    xmlNodePtr node;
+
+    if (!inv_node_only_child(invar, "files", &node, error) || (node && !check_shape(node, attributes, children, error)))
+        return FALSE;
+    if (!node)
+        return TRUE;
+    cookie->boot = inv_node_attr(node, "boot");
+    if (cookie->boot && !is_word(cookie->boot))
+        return inv_node_fail(node, "boot", VIR_ERR_XML_ERROR, error, "no id of a boot");
+    cookie->files = g_ptr_array_new_with_free_func(file_free);
+    INV_NODE_FOREACH(child, node)
+    {
+        if (!read_file(cookie, child, error))
+            return FALSE;
+    }
+    return TRUE;
+}
+
+static gboolean
 read_nbd(InvMigrationCookie *cookie, xmlNodePtr invar, GError **error)
 {
     static const char *const attributes[] = { "host", "port", "path", NULL };
@@ -471,7 +562,7 @@ static gboolean
 read_version(xmlNodePtr invar, GError **error)
 {
     static const char *const attributes[] = { "version", NULL };
-    static const char *const children[] = { "token", "running", "emulator", "contact", "record", "disks", "nbd", "definition",
+    static const char *const children[] = { "token", "running", "emulator", "contact", "record", "disks", "files", "nbd", "definition",
                                             "definition-record", "statistics", "settings", NULL };
     g_autofree char *version = inv_node_required(invar, "version", error);
 
@@ -501,7 +592,7 @@ read_cookie(xmlNodePtr root, GError **error)
     if (!read_version(invar, error) || !read_identity(cookie, root, error) || !read_token(cookie, invar, error) ||
         !read_running(cookie, invar, error) || !read_line(invar, "emulator", MAX_WORD, FALSE, &cookie->emulator_version, error) ||
         !read_line(invar, "contact", MAX_CONTACT, FALSE, &cookie->contact, error) || !read_records(cookie, invar, error) ||
-        !read_disks(cookie, invar, error) || !read_nbd(cookie, invar, error) || !read_statistics(cookie, invar, error) ||
+        !read_disks(cookie, invar, error) || !read_files(cookie, invar, error) || !read_nbd(cookie, invar, error) || !read_statistics(cookie, invar, error) ||
         !read_settings(cookie, invar, error))
         return NULL;
     return g_steal_pointer(&cookie);

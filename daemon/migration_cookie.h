@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include "cpu_driver/record.h"
+#include "cpu_driver/migration_check.h"
 #include "qemu/migration_copy.h"
 
 #include <glib.h>
@@ -31,6 +31,8 @@ typedef struct {
     gboolean running;          /* source → destination: the guest runs */
     char *contact;             /* destination → source: URIs, a blank between, where the outcome can be asked; or NULL */
     GPtrArray *disks;          /* of InvCopiedDisk, copied along: target and capacity travel, the rest is each side's own; NULL: none */
+    GPtrArray *files;          /* source → destination: of InvDiskFile, which files its disks are; NULL: not told */
+    char *boot;                /* the id of the boot of the source's host, or NULL */
     char *nbd_host;            /* destination → source: where the disks' exports are: host and port, or a path */
     guint nbd_port;
     char *nbd_path;
@@ -47,8 +49,10 @@ gboolean inv_migration_token_is_valid(const char *token);
 void inv_migration_cookie_free(InvMigrationCookie *cookie);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvMigrationCookie, inv_migration_cookie_free)
 
-/* With a final NUL, as libvirt's; owned by the caller, who looks whether it has grown beyond INV_COOKIE_MAX_BYTES: then no side reads it. */
+/* With a final NUL, as libvirt's; owned by the caller. */
 GBytes *inv_migration_cookie_format(const InvMigrationCookie *cookie);
+/* The same for the other side. VIR_ERR_OPERATION_UNSUPPORTED: it has grown beyond what one reads there. */
+GBytes *inv_migration_cookie_seal(const InvMigrationCookie *cookie, GError **error);
 
 /*
  * @data need not end in a NUL. Errors name what is wrong ("migration cookie: …"): VIR_ERR_XML_ERROR for what

@@ -6,6 +6,7 @@
 #include "daemon/domain_job.h"
 #include "daemon/domain_stop.h"
 #include "daemon/guest_start.h"
+#include "daemon/migration_check.h"
 #include "daemon/migration_figures.h"
 #include "daemon/migration_listen.h"
 #include "daemon/migration_postcopy.h"
@@ -176,13 +177,31 @@ unclaim(InvDaemon *daemon, InvVm *vm)
     }
 }
 
+/* All that `invar migrate-check` would say no to, before anything is started. */
+static gboolean
+decide_start(InvDaemon *daemon, InvMigrationIn *in, const InvMigrationOptions *options, GError **error)
+{
+    InvStart *start = &in->start;
+    g_autoptr(InvVerdict) bound = NULL;
+
+    if (!inv_start_decide(start, error))
+        return FALSE;
+    if (in->source->record) {
+        bound = inv_verdict_new();
+        inv_migration_refuse_immobile(bound, &start->decision->facts, in->source->record);
+        if (bound->outcome == INV_OUTCOME_REFUSED)
+            return inv_verdict_set_error(bound, start->live->name, error);
+    }
+    return inv_migration_check_prepare(daemon, in->source, options, start->live, error);
+}
+
 /* QEMU with exactly the guest's CPU, ready to be sent the state. */
 static gboolean
 bring_up(InvDaemon *daemon, InvMigrationIn *in, InvMigrationPrepare *prepare, GError **error)
 {
     InvStart *start = &in->start;
 
-    if (!inv_start_decide(start, error))
+    if (!decide_start(daemon, in, prepare->options, error))
         return FALSE;
     if (inv_migration_options_copy(prepare->options) &&
         !(in->copy = inv_disk_copy_new(daemon, start->live, in->source, prepare->options, error)))
@@ -404,7 +423,7 @@ prepare_offline(InvDaemon *daemon, InvMigrationPrepare *prepare, InvMigrationCoo
         .before = inv_cpu_record_copy(source->record),
         .incoming = source->record != NULL,
     };
-    if (!inv_start_decide(&in->start, error))
+    if (!decide_start(daemon, in, prepare->options, error))
         return FALSE;
     vm = claim(daemon, domain, error);
     if (!vm)

@@ -2,6 +2,7 @@
 #include "daemon/migration_out.h"
 
 #include "daemon/disk_copy.h"
+#include "daemon/disk_file.h"
 #include "daemon/domain_define.h"
 #include "daemon/domain_job.h"
 #include "daemon/migration_end.h"
@@ -139,6 +140,23 @@ tell_persistent(InvDaemon *daemon, InvVm *vm, const InvMigrationOptions *options
     return TRUE;
 }
 
+/* Which files its disks are, whatever they are called there. */
+static void
+tell_files(InvVm *vm, InvMigrationCookie *cookie)
+{
+    g_autoptr(InvDomain) live = NULL;
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        live = vm->live ? inv_domain_copy(vm->live) : NULL;
+    }
+    if (!live)
+        return;
+    cookie->files = inv_disk_files_of(live);
+    cookie->boot = inv_disk_file_boot();
+}
+
 static InvMigrationOut *
 new_out(const InvMigrationOptions *options, const char *token, guint64 client)
 {
@@ -197,6 +215,7 @@ inv_migration_out_begin(InvDaemon *daemon, InvVm *vm, const InvMigrationOptions 
     g_autofree char *token = new_token();
     g_autofree char *text = NULL;
     g_autoptr(InvMigrationCookie) mine = NULL;
+    g_autoptr(GBytes) sealed = NULL;
 
     if (!check_options(options, error))
         return FALSE;
@@ -226,6 +245,10 @@ inv_migration_out_begin(InvDaemon *daemon, InvVm *vm, const InvMigrationOptions 
         mine->record = inv_cpu_record_copy(record);
         mine->running = !(options->flags & VIR_MIGRATE_OFFLINE) && vm->state == VIR_DOMAIN_RUNNING;
     }
+    tell_files(vm, mine);
+    sealed = inv_migration_cookie_seal(mine, error);
+    if (!sealed)
+        return FALSE;
     if ((options->flags & VIR_MIGRATE_CHANGE_PROTECTION) &&
         !(options->flags & (VIR_MIGRATE_OFFLINE | VIR_MIGRATE_POSTCOPY_RESUME))) {
         InvMigrationOut *out = new_out(options, token, client);
@@ -234,7 +257,7 @@ inv_migration_out_begin(InvDaemon *daemon, InvVm *vm, const InvMigrationOptions 
         if (!hold(daemon, vm, out, error))
             return FALSE;
     }
-    *cookie = inv_migration_cookie_format(mine);
+    *cookie = g_steal_pointer(&sealed);
     *xml = g_steal_pointer(&text);
     inv_fault_point("migrate-out-begun");
     return TRUE;
