@@ -6,6 +6,7 @@ import os
 import pty
 import random
 import re
+import shutil
 import subprocess
 
 import harness
@@ -287,6 +288,61 @@ def test_disks(daemon):
     assert blockers(found) == {"disk sda": "configuration"}, found
     found = only(check(daemon, path, write_host(daemon, "disks-host.json", exported_host(daemon)), status=0))
     assert found["outcome"] == "can" and sum("was not looked at" in note for note in found["notes"]) == 2, found
+
+
+# Each changes the disk's file and the medium's as the destination has them; says what migrate-check answers, and what Prepare names.
+FILES = [
+    {"name": "the same files", "change": lambda disk, medium: None, "outcome": "can"},
+    {"name": "a copy of the disk", "change": lambda disk, medium: copied(disk), "outcome": "with", "names": ["disk sda", "another file", "--copy-storage-all"]},
+    {"name": "no disk", "change": lambda disk, medium: disk + ".none", "outcome": "with", "names": ["disk sda", "not there", "--copy-storage-all"]},
+    {"name": "a copy of the medium", "change": lambda disk, medium: copied(medium), "outcome": "can"},
+    {"name": "another medium of the same size", "change": lambda disk, medium: copied(medium, b"other"), "outcome": "cannot",
+     "names": ["disk sdb", "another file", "eject"]},
+    {"name": "no medium", "change": lambda disk, medium: medium + ".none", "outcome": "cannot", "names": ["disk sdb", "not there", "eject"]},
+]
+
+
+def copied(path, begins=b""):
+    """Another file with the same bytes, but the first ones."""
+    shutil.copyfile(path, path + ".copy")
+    with open(path + ".copy", "r+b") as file:
+        file.write(begins)
+    return path + ".copy"
+
+
+@harness.rows([dict(row, name=f"The destination has {row['name']}: Prepare decides as the check does") for row in FILES])
+def test_files_agree(row):
+    two_qemus.first()
+    with migration.Pair(migration.ONE_EMULATOR, migration.ONE_EMULATOR) as pair:
+        source = pair.source
+        medium = source.write("medium.iso", "a medium" * 20000)
+        before = pair.start("guest", cpu=harness.relaxed("Nehalem"), machine=MACHINE,
+                            devices=f"<disk type='file' device='cdrom'><source file='{medium}'/><target dev='sdb' bus='sata'/><readonly/></disk>")
+        disk = re.search("<source file='(.*?)'/>\\s*<target dev='sda'", source.virsh("dumpxml", "guest").stdout).group(1)
+        there = row["change"](disk, medium)
+
+        def of_destination(text):
+            return text.replace(there.rsplit(".", 1)[0], there) if there else text
+
+        exported = json.loads(source.invar("domain-export", "guest").stdout)
+        exported["xml"] = of_destination(exported["xml"])
+        said = only(check(source, source.write("guest.json", json.dumps(exported)), pair.destination.uri))
+        assert said["outcome"] == row["outcome"], said
+        arguments = ["migrate", "guest", pair.destination.uri, "--live", "--migrateuri", "tcp:127.0.0.1", "--xml",
+                     pair.destination_xml("guest", of_destination)]
+        done = source.virsh(*arguments, check=False)
+        assert (done.returncode == 0) == (row["outcome"] == "can"), (said, done.stderr)
+        if done.returncode:
+            assert all(name in done.stderr for name in row["names"]), done.stderr
+            pair.check_stayed("guest", before)
+            # What is missing cannot be overridden, what is another one can; and a disk can be copied.
+            if not there.endswith(".none"):
+                source.virsh(*arguments, "--unsafe")
+            elif row["outcome"] == "with":
+                source.virsh(*arguments, "--copy-storage-all")
+            else:
+                return
+        pair.check_moved("guest", before)
 
 
 def test_name_taken():
