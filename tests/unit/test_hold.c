@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "cpu_driver/hold.h"
+#include "cpu_driver/migration_check.h"
 #include "cpu_driver/request.h"
 #include "tests/unit/cpu_facts.h"
 #include "util/error.h"
@@ -383,10 +384,57 @@ elsewhere(void **state)
     assert_string_equal(verdict->argument, row->argument);
 }
 
+/* A guest that has its host's own processor, and a host that it would move to. */
+typedef struct {
+    const char *name, *model, *changes, *blocked;
+    gboolean tcg;
+} ProcessorCase;
+
+static const ProcessorCase processor_cases[] = {
+    { .name = "the same processor", .model = "host", .blocked = "" },
+    { .name = "another family", .model = "host", .changes = "family=77", .blocked = "processor:hardware" },
+    { .name = "another model", .model = "host", .changes = "model=77", .blocked = "processor:hardware" },
+    { .name = "another stepping", .model = "host", .changes = "stepping=13", .blocked = "processor:hardware" },
+    { .name = "another vendor", .model = "host", .changes = "vendor=HygonGenuine", .blocked = "processor:hardware" },
+    { .name = "another product of one signature", .model = "host", .changes = "model-id=Xeon", .blocked = "processor:hardware" },
+    { .name = "maximum under KVM", .model = "max", .changes = "stepping=13", .blocked = "processor:hardware" },
+    { .name = "a named model", .model = "Nehalem-v1", .changes = "stepping=13", .blocked = "" },
+    { .name = "TCG has no processor of a host", .model = "max", .changes = "stepping=13", .blocked = "", .tcg = TRUE },
+};
+
+static void
+processor(void **state)
+{
+    const ProcessorCase *row = *state;
+    g_autoptr(InvGuestCpu) guest = g_new0(InvGuestCpu, 1);
+    g_auto(GStrv) parts = g_strsplit(row->changes ? row->changes : "", " ", -1);
+    gsize before;
+
+    to = cpu_facts_load(OLD);
+    assert_non_null(to->facts.host);
+    if (!row->tcg)
+        to->facts.accelerator = INV_VIRT_KVM;
+    guest->machine = g_strdup("pc-q35-7.2");
+    guest->model = g_strdup(row->model);
+    guest->cpu = inv_cpu_expansion_copy(to->facts.host);
+    for (char **part = parts; *part; part++)
+        edit_one(guest, *part);
+    record = inv_cpu_record_new("x86_64", guest);
+    verdict = inv_verdict_new();
+    inv_migration_refuse_immobile(verdict, &to->facts, record);
+    text = blocked(verdict);
+    assert_string_equal(text, row->blocked);
+    assert_int_equal(verdict->outcome, *row->blocked ? INV_OUTCOME_REFUSED : INV_OUTCOME_EXACT);
+    /* Told once. */
+    before = verdict->blockers->len;
+    inv_migration_refuse_immobile(verdict, &to->facts, record);
+    assert_int_equal(verdict->blockers->len, before);
+}
+
 int
 main(void)
 {
-    struct CMUnitTest tests[G_N_ELEMENTS(held_cases) + G_N_ELEMENTS(edited_cases) + G_N_ELEMENTS(elsewhere_cases) + 3];
+    struct CMUnitTest tests[G_N_ELEMENTS(processor_cases) + G_N_ELEMENTS(held_cases) + G_N_ELEMENTS(edited_cases) + G_N_ELEMENTS(elsewhere_cases) + 3];
     gsize n = 0;
 
     for (gsize i = 0; i < G_N_ELEMENTS(held_cases); i++)
@@ -395,6 +443,8 @@ main(void)
         tests[n++] = (struct CMUnitTest){ edited_cases[i].name, edited, NULL, teardown, (void *)&edited_cases[i] };
     for (gsize i = 0; i < G_N_ELEMENTS(elsewhere_cases); i++)
         tests[n++] = (struct CMUnitTest){ elsewhere_cases[i].name, elsewhere, NULL, teardown, (void *)&elsewhere_cases[i] };
+    for (gsize i = 0; i < G_N_ELEMENTS(processor_cases); i++)
+        tests[n++] = (struct CMUnitTest){ processor_cases[i].name, processor, NULL, teardown, (void *)&processor_cases[i] };
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_teardown(remedies, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_teardown(a_model_that_stood_for_the_host, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_teardown(twice, teardown);
