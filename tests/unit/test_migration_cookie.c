@@ -46,6 +46,7 @@ new_cookie(void)
 {
     InvMigrationCookie *full = g_new0(InvMigrationCookie, 1);
     InvCopiedDisk *disk = g_new0(InvCopiedDisk, 1);
+    InvDiskFile *file = g_new0(InvDiskFile, 1);
     g_autoptr(InvJson) json = NULL;
 
     full->name = g_strdup("guest <&'\"> ü");
@@ -62,6 +63,15 @@ new_cookie(void)
     disk->capacity = INV_COPY_MAX_CAPACITY;
     full->disks = g_ptr_array_new_with_free_func((GDestroyNotify)inv_copied_disk_free);
     g_ptr_array_add(full->disks, disk);
+    file->target = g_strdup("vda");
+    file->block = TRUE;
+    file->filesystem = 5;
+    file->inode = G_MAXUINT64;
+    file->size = 1;
+    assert_true(inv_disk_file_set_digest(file, TOKEN TOKEN));
+    full->files = g_ptr_array_new_with_free_func((GDestroyNotify)inv_disk_file_free);
+    g_ptr_array_add(full->files, file);
+    full->boot = g_strdup(HOST);
     full->nbd_host = g_strdup("2001:db8::1");
     full->nbd_port = 10809;
     full->persistent_xml = g_strdup("<domain type='kvm'>\n  <name>guest</name>\t<!-- \"]]>\" -->\r\n</domain>\n");
@@ -86,6 +96,31 @@ parse_bytes(void)
     return inv_migration_cookie_parse(data, size, &error);
 }
 
+/* As large as one may be, and a byte larger. */
+static void
+sealed(void **state)
+{
+    gsize rest;
+
+    cookie = new_cookie();
+    g_free(cookie->persistent_xml);
+    cookie->persistent_xml = g_strdup("x");
+    bytes = inv_migration_cookie_seal(cookie, &error);
+    assert_non_null(bytes);
+    rest = INV_COOKIE_MAX_BYTES - g_bytes_get_size(bytes);
+    g_free(cookie->persistent_xml);
+    cookie->persistent_xml = g_strnfill(rest + 1, 'x');
+    g_bytes_unref(bytes);
+    bytes = inv_migration_cookie_seal(cookie, &error);
+    assert_non_null(bytes);
+    assert_int_equal(g_bytes_get_size(bytes), INV_COOKIE_MAX_BYTES);
+    g_free(cookie->persistent_xml);
+    cookie->persistent_xml = g_strnfill(rest + 2, 'x');
+    assert_null(inv_migration_cookie_seal(cookie, &error));
+    assert_int_equal(error->code, VIR_ERR_OPERATION_UNSUPPORTED);
+    assert_non_null(strstr(error->message, "<metadata>"));
+}
+
 static void
 there_and_back(void **state)
 {
@@ -108,6 +143,18 @@ there_and_back(void **state)
     assert_true(other->running);
     assert_string_equal(other->contact, cookie->contact);
     assert_int_equal(other->disks->len, 1);
+    assert_int_equal(other->files->len, 1);
+    assert_string_equal(other->boot, HOST);
+    {
+        const InvDiskFile *file = g_ptr_array_index(other->files, 0);
+
+        assert_string_equal(file->target, "vda");
+        assert_true(file->block);
+        assert_int_equal(file->filesystem, 5);
+        assert_true(file->inode == G_MAXUINT64);
+        assert_int_equal(file->size, 1);
+        assert_string_equal(file->digest, TOKEN TOKEN);
+    }
     assert_string_equal(((InvCopiedDisk *)g_ptr_array_index(other->disks, 0))->target, "vda");
     assert_true(((InvCopiedDisk *)g_ptr_array_index(other->disks, 0))->capacity == INV_COPY_MAX_CAPACITY);
     /* What a disk is called in one QEMU is nothing to the other. */
@@ -227,6 +274,11 @@ static const RefusedCase refused_cases[] = {
     { "a disk of more than 64 bits", COOKIE("<disks><disk target='vda' capacity='18446744073709551616'/></disks>"), "not a decimal number", 0 },
     { "a disk that nobody has", COOKIE("<disks><disk target='vda' capacity='70368744177665'/></disks>"), "not a decimal number", 0 },
     { "a disk of less than nothing", COOKIE("<disks><disk target='vda' capacity='-1'/></disks>"), "not a decimal number", 0 },
+    { "a file without a number", COOKIE("<files><file target='vda' inode='1' size='1'/></files>"), "'filesystem' is missing", 0 },
+    { "a file of another digest", COOKIE("<files><file target='vda' filesystem='1' inode='1' size='1' digest='abc'/></files>"), "64 hexadecimal", 0 },
+    { "a file named as a path", COOKIE("<files><file target='../vda' filesystem='1' inode='1' size='1'/></files>"), "no name of a disk", 0 },
+    { "a file with more to it", COOKIE("<files><file target='vda' filesystem='1' inode='1' size='1' path='/x'/></files>"), "no such attribute", 0 },
+    { "a boot that is no word", COOKIE("<files boot='a b'/>"), "no id of a boot", 0 },
     { "a port out of range", COOKIE("<nbd host='h' port='65536'/>"), "out of range", 0 },
     { "a port and a path", COOKIE("<nbd port='1' path='/x'/>"), "either a port or a path", 0 },
     { "neither port nor path", COOKIE("<nbd host='h'/>"), "either a port or a path", 0 },
@@ -326,10 +378,11 @@ nested(void **state)
 int
 main(void)
 {
-    struct CMUnitTest tests[G_N_ELEMENTS(refused_cases) + G_N_ELEMENTS(count_cases) + 6];
+    struct CMUnitTest tests[G_N_ELEMENTS(refused_cases) + G_N_ELEMENTS(count_cases) + 7];
     gsize n = 0;
 
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_teardown(there_and_back, teardown);
+    tests[n++] = (struct CMUnitTest)cmocka_unit_test_teardown(sealed, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_teardown(the_least, teardown);
     tests[n++] = (struct CMUnitTest)cmocka_unit_test_teardown(truncated_at_every_byte, teardown);
     for (gsize i = 0; i < G_N_ELEMENTS(refused_cases); i++)
