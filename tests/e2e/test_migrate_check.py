@@ -185,7 +185,8 @@ def test_to_older_qemu():
                for model in ("Skylake-Client", "Nehalem", "EPYC", "max") for older in (False, True)])
 def test_migration_agrees(row):
     one, other = two_qemus.both() if not row["older"] else reversed(two_qemus.both())
-    with migration.Pair() as pair:
+    emulators = f"[emulators]\nfolders=/nonexistent\nbinaries={one}:{other}\n"
+    with migration.Pair(emulators, emulators) as pair:
         document = two_qemus.of(one, pair.source.witness_xml("guest", harness.relaxed(row["model"]), MACHINE))
         pair.source.invar("define", pair.source.write("guest.xml", document))
         pair.source.invar("start", "guest")

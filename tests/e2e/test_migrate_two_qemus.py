@@ -26,7 +26,7 @@ def pair():
     """One pair for the whole file; a guest's QEMU is chosen by its definition."""
     global _pair
     if not _pair:
-        emulators = f"[emulators]\nfolders=/nonexistent\nbinaries={' '.join(two_qemus.both())}\n"
+        emulators = f"[emulators]\nfolders=/nonexistent\nbinaries={':'.join(two_qemus.both())}\n"
         _pair = migration.Pair(emulators, emulators)
     return _pair
 
