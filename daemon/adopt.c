@@ -161,8 +161,6 @@ take_up(InvDaemon *daemon, const InvRunning *running, GError **error)
         vm->live->id = -1;
         inv_vm_set_summary_locked(vm, vm->live);
         vm->live_record = running->record ? inv_record_parse(running->record, NULL) : NULL;
-        if (!inv_vm_is_persistent(vm))
-            vm->record = inv_cpu_record_copy(vm->live_record);
         if (!qmp) {
             vm->state = VIR_DOMAIN_NOSTATE;
             inv_vm_add_message_locked(vm, "its monitor does not answer: %s", cause->message);

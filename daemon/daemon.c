@@ -178,6 +178,7 @@ inv_daemon_new(InvPaths *paths, InvConfig *config, GError **error)
     daemon->store = inv_store_open(store, error);
     if (!daemon->store)
         return NULL;
+    inv_registry_set_store(daemon->registry, daemon->store);
     daemon->cache = inv_cache_open(cache);
     daemon->emulators =
         inv_emulators_new(daemon->io, daemon->cache, (const char *const *)config->emulator_folders, paths->runtime);

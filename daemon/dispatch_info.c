@@ -47,13 +47,14 @@ get_info(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, 
 
     if (!vm)
         return FALSE;
+    inv_vm_read_summary(vm);
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 
         reply->state = (unsigned char)vm->state;
-        reply->maxMem = inv_vm_summary_locked(vm)->max_memory_kib;
-        reply->memory = inv_vm_summary_locked(vm)->memory_kib;
-        reply->nrVirtCpu = (unsigned short)MIN(inv_vm_summary_locked(vm)->vcpus, G_MAXUINT16);
+        reply->maxMem = vm->summary.max_memory_kib;
+        reply->memory = vm->summary.memory_kib;
+        reply->nrVirtCpu = (unsigned short)MIN(vm->summary.vcpus, G_MAXUINT16);
         pid = vm->process ? inv_process_pid(vm->process) : 0;
     }
     reply->cpuTime = pid ? cpu_time_of(pid) : 0;
@@ -86,13 +87,10 @@ update_cpu(InvDaemon *daemon, InvVm *vm, InvDomain *domain, GError **error)
     g_autoptr(InvCpuRecord) record = NULL;
     InvCpu *updated;
 
-    {
-        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
-
-        if (!vm->record)
-            return TRUE;
-        record = inv_cpu_record_copy(vm->record);
-    }
+    if (!inv_vm_read_record(vm, &record, error))
+        return FALSE;
+    if (!record)
+        return TRUE;
     decision = inv_decision_new(daemon, domain, error);
     /* To name what differs from the model, the model's own features must be known. */
     if (!decision || !inv_emulator_cpu_facts(decision->emulator, domain->virt_type, decision->machine->name, INV_EXPANSIONS_ALL,
@@ -124,14 +122,14 @@ get_xml_desc(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_da
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 
-        if (vm->live && !((wanted->flags & VIR_DOMAIN_XML_INACTIVE) && vm->inactive_xml)) {
+        if (vm->live && !((wanted->flags & VIR_DOMAIN_XML_INACTIVE) && inv_vm_is_persistent(vm))) {
             domain = inv_domain_copy(vm->live);
             domain->id = vm->id;
             flags |= wanted->flags & VIR_DOMAIN_XML_INACTIVE ? 0 : INV_FORMAT_LIVE;
         }
     }
     if (!domain)
-        domain = inv_vm_parse_inactive(vm, error);
+        domain = inv_vm_read_inactive(vm, error);
     if (!domain)
         return FALSE;
     if ((wanted->flags & VIR_DOMAIN_XML_UPDATE_CPU) && !update_cpu(daemon, vm, domain, error))
@@ -158,7 +156,7 @@ get_os_type(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_dat
 }
 
 /* The plain getters differ in what they read, and in the name of the field that takes it. */
-#define GETTER(procedure, field, expression)                                                                          \
+#define GETTER(procedure, prepare, field, expression)                                                                          \
     static gboolean procedure(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)  \
     {                                                                                                                 \
         const remote_domain_##procedure##_args *wanted = args;                                                        \
@@ -168,21 +166,22 @@ get_os_type(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_dat
                                                                                                                       \
         if (!vm)                                                                                                      \
             return FALSE;                                                                                             \
+        prepare;                                                                                                      \
         lock = inv_registry_lock(daemon->registry);                                                                   \
         ((remote_domain_##procedure##_ret *)ret)->field = (expression);                                               \
         return TRUE;                                                                                                  \
     }
 
-GETTER(get_max_memory, memory, inv_vm_summary_locked(vm)->max_memory_kib)
-GETTER(get_max_vcpus, num, (int)inv_vm_summary_locked(vm)->max_vcpus)
-GETTER(is_active, active, inv_vm_is_active(vm))
-GETTER(is_persistent, persistent, inv_vm_is_persistent(vm))
-GETTER(get_autostart, autostart, vm->autostart)
+GETTER(get_max_memory, inv_vm_read_summary(vm), memory, vm->summary.max_memory_kib)
+GETTER(get_max_vcpus, inv_vm_read_summary(vm), num, (int)vm->summary.max_vcpus)
+GETTER(is_active, (void)0, active, inv_vm_is_active(vm))
+GETTER(is_persistent, (void)0, persistent, inv_vm_is_persistent(vm))
+GETTER(get_autostart, (void)0, autostart, vm->autostart)
 /* The live definition of a running domain is never changed by this daemon yet. */
-GETTER(is_updated, updated, FALSE)
+GETTER(is_updated, (void)0, updated, FALSE)
 /* Nothing is saved or snapshotted by this daemon yet: so there is none. */
-GETTER(has_managed_save_image, result, FALSE)
-GETTER(snapshot_num, num, 0)
+GETTER(has_managed_save_image, (void)0, result, FALSE)
+GETTER(snapshot_num, (void)0, num, 0)
 
 static gboolean
 list_all_snapshots(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
@@ -205,25 +204,51 @@ get_messages(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_da
 
     if (!vm)
         return FALSE;
-    lock = inv_registry_lock(daemon->registry);
     /* That its definition cannot be read is one of them. */
-    inv_vm_summary_locked(vm);
+    inv_vm_read_summary(vm);
+    lock = inv_registry_lock(daemon->registry);
+    if (!vm->messages)
+        return TRUE;
     reply->msgs.msgs_val = g_new0(char *, MAX(vm->messages->len, 1));
     for (guint i = 0; i < vm->messages->len; i++)
         reply->msgs.msgs_val[reply->msgs.msgs_len++] = g_strdup(g_ptr_array_index(vm->messages, i));
     return TRUE;
 }
 
+/* What needs a definition is answered at once where it was read already; every argument begins with the domain. */
+static gboolean
+is_to_be_read(gpointer args, InvDaemon *daemon)
+{
+    g_autoptr(InvVm) vm = inv_dispatch_find(daemon, args, NULL);
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
+
+    return vm && vm->unread;
+}
+
+#define QUICK(procedure)                                                                                                       \
+    static InvRpcOutcome quick_##procedure(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error) \
+    {                                                                                                                          \
+        if (is_to_be_read(args, user_data))                                                                                    \
+            return INV_RPC_LATER;                                                                                              \
+        return procedure(client, args, ret, user_data, error) ? INV_RPC_DONE : INV_RPC_FAILED;                                 \
+    }
+
+QUICK(get_info)
+QUICK(get_max_memory)
+QUICK(get_max_vcpus)
+QUICK(get_messages)
+
 #define AT_ONCE (INV_RPC_INLINE | INV_RPC_READ)
+/* A document may be megabytes: a worker reads and formats it. */
+#define SOON (INV_RPC_PRIORITY | INV_RPC_READ)
 
 static const InvRpcMethod methods[] = {
-    { REMOTE_PROC_DOMAIN_GET_INFO, get_info, AT_ONCE },
+    { REMOTE_PROC_DOMAIN_GET_INFO, get_info, SOON, quick_get_info, NULL },
     { REMOTE_PROC_DOMAIN_GET_STATE, get_state, AT_ONCE },
-    /* A document may be megabytes: a worker formats it. */
-    { REMOTE_PROC_DOMAIN_GET_XML_DESC, get_xml_desc, INV_RPC_READ | INV_RPC_PRIORITY },
+    { REMOTE_PROC_DOMAIN_GET_XML_DESC, get_xml_desc, SOON },
     { REMOTE_PROC_DOMAIN_GET_OS_TYPE, get_os_type, AT_ONCE },
-    { REMOTE_PROC_DOMAIN_GET_MAX_MEMORY, get_max_memory, AT_ONCE },
-    { REMOTE_PROC_DOMAIN_GET_MAX_VCPUS, get_max_vcpus, AT_ONCE },
+    { REMOTE_PROC_DOMAIN_GET_MAX_MEMORY, get_max_memory, SOON, quick_get_max_memory, NULL },
+    { REMOTE_PROC_DOMAIN_GET_MAX_VCPUS, get_max_vcpus, SOON, quick_get_max_vcpus, NULL },
     { REMOTE_PROC_DOMAIN_IS_ACTIVE, is_active, AT_ONCE },
     { REMOTE_PROC_DOMAIN_IS_PERSISTENT, is_persistent, AT_ONCE },
     { REMOTE_PROC_DOMAIN_IS_UPDATED, is_updated, AT_ONCE },
@@ -231,7 +256,7 @@ static const InvRpcMethod methods[] = {
     { REMOTE_PROC_DOMAIN_HAS_MANAGED_SAVE_IMAGE, has_managed_save_image, AT_ONCE },
     { REMOTE_PROC_DOMAIN_SNAPSHOT_NUM, snapshot_num, AT_ONCE },
     { REMOTE_PROC_DOMAIN_LIST_ALL_SNAPSHOTS, list_all_snapshots, AT_ONCE },
-    { REMOTE_PROC_DOMAIN_GET_MESSAGES, get_messages, AT_ONCE },
+    { REMOTE_PROC_DOMAIN_GET_MESSAGES, get_messages, SOON, quick_get_messages, NULL },
 };
 
 const InvDispatchFamily inv_dispatch_info = { methods, G_N_ELEMENTS(methods) };

@@ -46,7 +46,6 @@ static gboolean
 verdict_domain(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
 {
     const invar_verdict_domain_args *wanted = args;
-    InvDaemon *daemon = user_data;
     g_autoptr(InvVm) vm = NULL;
     g_autoptr(InvDomain) domain = NULL;
     g_autoptr(InvCpuRecord) record = NULL;
@@ -54,13 +53,8 @@ verdict_domain(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_
     if (!inv_dispatch_check_flags(wanted->flags, 0, "verdict", error))
         return FALSE;
     vm = find(user_data, wanted->uuid, error);
-    domain = vm ? inv_vm_parse_inactive(vm, error) : NULL;
-    if (domain) {
-        g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
-
-        record = inv_cpu_record_copy(vm->record);
-    }
-    return domain && judge(user_data, domain, record, &((invar_verdict_domain_ret *)ret)->verdict, error);
+    domain = vm ? inv_vm_read_inactive(vm, error) : NULL;
+    return domain && inv_vm_read_record(vm, &record, error) && judge(user_data, domain, record, &((invar_verdict_domain_ret *)ret)->verdict, error);
 }
 
 static gboolean
@@ -68,14 +62,13 @@ get_record(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data
 {
     const invar_get_record_args *wanted = args;
     invar_get_record_ret *reply = ret;
-    InvDaemon *daemon = user_data;
     g_autoptr(InvVm) vm = NULL;
-    g_autoptr(InvRegistryLock) lock = NULL;
+    g_autoptr(InvCpuRecord) record = NULL;
 
-    if (!inv_dispatch_check_flags(wanted->flags, 0, "record", error) || !(vm = find(daemon, wanted->uuid, error)))
+    if (!inv_dispatch_check_flags(wanted->flags, 0, "record", error) || !(vm = find(user_data, wanted->uuid, error)) ||
+        !inv_vm_read_record(vm, &record, error))
         return FALSE;
-    lock = inv_registry_lock(daemon->registry);
-    reply->record = inv_wire_new_record(vm->record);
+    reply->record = inv_wire_new_record(record);
     return TRUE;
 }
 
@@ -233,7 +226,7 @@ static const InvRpcMethod methods[] = {
     { INVAR_PROC_VERDICT_XML, verdict_xml, INV_RPC_READ },
     { INVAR_PROC_VERDICT_DOMAIN, verdict_domain, INV_RPC_READ },
     { INVAR_PROC_EXPLAIN, explain, INV_RPC_READ },
-    { INVAR_PROC_GET_RECORD, get_record, INV_RPC_READ | INV_RPC_INLINE },
+    { INVAR_PROC_GET_RECORD, get_record, INV_RPC_READ | INV_RPC_PRIORITY },
     { INVAR_PROC_REOPEN_RECORD, reopen_record, INV_RPC_WORKER },
     { INVAR_PROC_LIST_REVISIONS, list_revisions, INV_RPC_READ },
     { INVAR_PROC_GET_REVISION, get_revision, INV_RPC_WORKER },

@@ -68,25 +68,26 @@ static gboolean
 hold_to_record(InvVm *vm, InvDomain *domain, GError **error)
 {
     g_autofree char *asked = domain->cpu ? inv_cpu_format(domain->cpu) : g_strdup("");
-    g_autofree char *recorded = NULL, *recorded_machine = NULL, *machine = NULL;
+    g_autoptr(InvCpuRecord) record = NULL;
     g_autoptr(InvDomain) current = NULL;
 
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
 
-        if (!vm->record || !vm->inactive_xml)
+        if (!inv_vm_is_persistent(vm))
             return TRUE;
-        recorded = g_strdup(vm->record->asked);
-        recorded_machine = g_strdup(vm->record->asked_machine);
-        machine = g_strdup(vm->record->machine);
     }
-    if (recorded_machine && g_strcmp0(domain->os.machine, recorded_machine) == 0) {
-        g_free(domain->os.machine);
-        domain->os.machine = g_steal_pointer(&machine);
-    }
-    if (g_strcmp0(asked, recorded) != 0)
+    if (!inv_vm_read_record(vm, &record, error))
+        return FALSE;
+    if (!record)
         return TRUE;
-    current = inv_vm_parse_inactive(vm, error);
+    if (record->asked_machine && g_strcmp0(domain->os.machine, record->asked_machine) == 0) {
+        g_free(domain->os.machine);
+        domain->os.machine = g_strdup(record->machine);
+    }
+    if (g_strcmp0(asked, record->asked) != 0)
+        return TRUE;
+    current = inv_vm_read_inactive(vm, error);
     if (!current)
         return FALSE;
     inv_cpu_free(domain->cpu);
@@ -100,7 +101,7 @@ define_new(InvDaemon *daemon, InvDomain *domain, const char *xml, GError **error
     g_autoptr(InvVm) vm = inv_vm_new(daemon->registry, domain->uuid, domain->name);
     gint64 revision = 0;
 
-    vm->inactive_xml = g_strdup(xml);
+    vm->persistent = TRUE;
     vm->job = "define";
     inv_vm_set_summary_locked(vm, domain);
     {
@@ -151,8 +152,7 @@ redefine(InvDaemon *daemon, InvVm *vm, InvDomain *domain, GError **error)
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 
-        g_free(vm->inactive_xml);
-        vm->inactive_xml = g_steal_pointer(&xml);
+        vm->persistent = TRUE;
         vm->revision = revision;
         if (!inv_vm_is_active(vm))
             inv_vm_set_summary_locked(vm, domain);
@@ -238,7 +238,7 @@ inv_domain_undefine(InvDaemon *daemon, InvVm *vm, unsigned int flags, GError **e
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 
-        g_clear_pointer(&vm->inactive_xml, g_free);
+        vm->persistent = FALSE;
         vm->autostart = FALSE;
         vm->revision = 0;
         if (!inv_vm_is_active(vm))
@@ -267,7 +267,7 @@ inv_domain_rename(InvDaemon *daemon, InvVm *vm, const char *name, GError **error
         if (strcmp(vm->name, name) == 0)
             return inv_error_set(error, VIR_ERR_INVALID_ARG, "Can't rename domain '%s' to itself", name);
     }
-    domain = inv_vm_parse_inactive(vm, error);
+    domain = inv_vm_read_inactive(vm, error);
     if (!domain)
         return FALSE;
     g_free(domain->name);
@@ -295,8 +295,6 @@ inv_domain_rename(InvDaemon *daemon, InvVm *vm, const char *name, GError **error
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 
         inv_registry_rename_locked(daemon->registry, vm, name);
-        g_free(vm->inactive_xml);
-        vm->inactive_xml = g_steal_pointer(&xml);
         vm->revision++;
     }
     inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_DEFINED, VIR_DOMAIN_EVENT_DEFINED_RENAMED);

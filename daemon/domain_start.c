@@ -97,9 +97,8 @@ start_under_job(InvDaemon *daemon, InvVm *vm, InvDomain *definition, gboolean pe
                                  "Requested operation is not valid: domain '%s' is already running", vm->name);
         start.id = inv_registry_next_id_locked(daemon->registry);
         start.persistent = inv_vm_is_persistent(vm);
-        start.before = inv_cpu_record_copy(vm->record);
     }
-    if (!inv_start_decide(&start, error))
+    if (!inv_vm_read_record(vm, &start.before, error) || !inv_start_decide(&start, error))
         return fail(&start);
     start.guest = inv_guest_process_spawn(daemon, vm, start.live, start.decision, start.cpu_argument, start.id, NULL, error);
     if (!start.guest)
@@ -139,7 +138,7 @@ inv_domain_start(InvDaemon *daemon, InvVm *vm, unsigned int flags, GError **erro
     job = inv_vm_begin_job(vm, "start", error);
     if (!job)
         return FALSE;
-    definition = inv_vm_parse_inactive(vm, error);
+    definition = inv_vm_read_inactive(vm, error);
     if (!definition)
         return FALSE;
     return start_under_job(daemon, vm, definition, TRUE, flags, error);

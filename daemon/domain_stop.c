@@ -44,7 +44,7 @@ inv_domain_forget_run(InvDaemon *daemon, InvVm *vm, int state_reason, int detail
 
     if (!inv_store_clear_running(daemon->store, vm->uuid_text, &error))
         g_warning("%s: %s", vm->uuid_text, error->message);
-    inactive = inv_vm_parse_inactive(vm, NULL);
+    inactive = inv_vm_read_inactive(vm, NULL);
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 

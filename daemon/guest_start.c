@@ -142,20 +142,17 @@ gboolean
 inv_start_store_record(InvStart *start, GError **error)
 {
     g_autofree char *xml = NULL, *text = NULL;
+    g_autoptr(InvStoredDomain) stored = NULL;
     gint64 revision = 0;
-    gboolean same;
 
     if (!start->inactive)
         return TRUE;
+    stored = inv_store_get_domain(start->daemon->store, start->vm->uuid_text, error);
+    if (!stored)
+        return FALSE;
     xml = inv_domain_format(start->inactive, INV_FORMAT_INACTIVE | INV_FORMAT_SECURE);
-    {
-        g_autoptr(InvRegistryLock) lock = inv_registry_lock(start->daemon->registry);
-
-        same = start->before && strcmp(start->before->fingerprint, start->record->fingerprint) == 0 &&
-               g_strcmp0(start->vm->inactive_xml, xml) == 0;
-    }
     inv_fault_point("start-before-record");
-    if (same)
+    if (start->before && strcmp(start->before->fingerprint, start->record->fingerprint) == 0 && strcmp(stored->xml, xml) == 0)
         return TRUE;
     text = record_text(start->record);
     if (!inv_store_record(start->daemon->store, start->vm->uuid_text, xml, text, record_reason(start), &revision, error))
@@ -163,8 +160,6 @@ inv_start_store_record(InvStart *start, GError **error)
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(start->daemon->registry);
 
-        g_free(start->vm->inactive_xml);
-        start->vm->inactive_xml = g_steal_pointer(&xml);
         start->vm->revision = revision;
     }
     return TRUE;
@@ -229,12 +224,7 @@ inv_start_enter_registry(InvStart *start, GError **error)
     vm->fake_reboot = FALSE;
     vm->quiet = TRUE;
     inv_cpu_record_free(vm->live_record);
-    vm->live_record = inv_cpu_record_copy(start->record);
-    /* A passing form of a defined domain leaves no record: nothing of it was stored, and the definition is not held to it. */
-    if (start->inactive || !start->persistent) {
-        inv_cpu_record_free(vm->record);
-        vm->record = g_steal_pointer(&start->record);
-    }
+    vm->live_record = g_steal_pointer(&start->record);
     vm->live = g_steal_pointer(&start->live);
     inv_vm_set_summary_locked(vm, vm->live);
     inv_vm_clear_messages_locked(vm);
@@ -250,7 +240,7 @@ void
 inv_start_leave_registry(InvStart *start)
 {
     InvVm *vm = start->vm;
-    g_autoptr(InvDomain) inactive = inv_vm_parse_inactive(vm, NULL);
+    g_autoptr(InvDomain) inactive = inv_vm_read_inactive(vm, NULL);
     g_autoptr(InvRegistryLock) lock = inv_registry_lock(start->daemon->registry);
 
     g_clear_pointer(&vm->process, inv_process_unref);

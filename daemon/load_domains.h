@@ -6,9 +6,8 @@
 G_BEGIN_DECLS
 
 /*
- * Puts every domain of the store into the registry: read by this thread, made, with its CPU record,
- * by one for each processor. Their definitions are parsed when somebody wants to know what is in them.
- * FALSE: the store failed.
+ * Puts every domain of the store into the registry: its definition and its record are read when somebody
+ * wants to know what is in them. FALSE: the store failed.
  */
 gboolean inv_load_domains(InvDaemon *daemon, GError **error);
 

@@ -258,12 +258,15 @@ fill_subject(InvVm *vm, InvMigrationSubject *subject, GError **error)
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
 
         subject->active = inv_vm_is_active(vm);
-        subject->record = inv_cpu_record_copy(subject->active ? vm->live_record : vm->record);
+        if (subject->active)
+            subject->record = inv_cpu_record_copy(vm->live_record);
         if (subject->active && vm->live)
             subject->domain = inv_domain_copy(vm->live);
     }
+    if (!subject->active && !inv_vm_read_record(vm, &subject->record, error))
+        return FALSE;
     if (!subject->domain)
-        subject->domain = inv_vm_parse_inactive(vm, error);
+        subject->domain = inv_vm_read_inactive(vm, error);
     return subject->domain != NULL;
 }
 

@@ -223,7 +223,7 @@ end_here(InvDaemon *daemon, InvVm *vm, const InvMigrationOut *out, GError **erro
     if (undefine) {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
 
-        g_clear_pointer(&vm->inactive_xml, g_free);
+        vm->persistent = FALSE;
         vm->autostart = FALSE;
         vm->revision = 0;
     }

@@ -590,7 +590,7 @@ keep_definition(InvDaemon *daemon, InvVm *vm, const char *xml, const char *recor
     g_autoptr(GError) error = NULL;
     g_autofree char *name = NULL;
     gint64 revision = 0;
-    gboolean was_persistent = FALSE, ok;
+    gboolean was_persistent = FALSE, defined, ok;
 
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
@@ -598,26 +598,21 @@ keep_definition(InvDaemon *daemon, InvVm *vm, const char *xml, const char *recor
         name = g_strdup(vm->name);
         was_persistent = inv_vm_is_persistent(vm);
     }
-    ok = inv_store_define(daemon->store, vm->uuid_text, name, xml, "migrated to this host", &revision, &error);
-    if (ok && record) {
-        parsed = inv_record_parse(record, &error);
-        ok = parsed && inv_store_record(daemon->store, vm->uuid_text, xml, record, "migrated to this host: CPU recorded",
-                                        &revision, &error);
-    }
+    defined = (!record || (parsed = inv_record_parse(record, &error))) &&
+              inv_store_define(daemon->store, vm->uuid_text, name, xml, "migrated to this host", &revision, &error);
+    ok = defined && (!record || inv_store_record(daemon->store, vm->uuid_text, xml, record,
+                                                 "migrated to this host: CPU recorded", &revision, &error));
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
 
+        if (defined) {
+            vm->persistent = TRUE;
+            vm->revision = revision;
+        }
         if (!ok) {
             inv_vm_add_message_locked(vm, "its definition could not be kept: %s", error->message);
             g_warning("domain '%s' was migrated here and its definition could not be kept: %s", name, error->message);
             return;
-        }
-        g_free(vm->inactive_xml);
-        vm->inactive_xml = g_strdup(xml);
-        vm->revision = revision;
-        if (parsed) {
-            inv_cpu_record_free(vm->record);
-            vm->record = g_steal_pointer(&parsed);
         }
     }
     inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_DEFINED,

@@ -85,7 +85,7 @@ destination_xml(InvDaemon *daemon, InvVm *vm, const InvMigrationOptions *options
         if (vm->live && !(options->flags & VIR_MIGRATE_OFFLINE))
             current = inv_domain_copy(vm->live);
     }
-    if (!current && !(current = inv_vm_parse_inactive(vm, error)))
+    if (!current && !(current = inv_vm_read_inactive(vm, error)))
         return NULL;
     if (!options->xml)
         return inv_domain_format(current, INV_FORMAT_MIGRATABLE | INV_FORMAT_SECURE);
@@ -106,6 +106,7 @@ tell_persistent(InvDaemon *daemon, InvVm *vm, const InvMigrationOptions *options
                 InvMigrationCookie *cookie, GError **error)
 {
     g_autoptr(InvDomain) wanted = NULL, current = NULL;
+    g_autoptr(InvCpuRecord) record = NULL;
     const char *name = options->dname;
 
     if (!(options->flags & VIR_MIGRATE_PERSIST_DEST))
@@ -119,15 +120,18 @@ tell_persistent(InvDaemon *daemon, InvVm *vm, const InvMigrationOptions *options
         if (memcmp(wanted->uuid, current->uuid, sizeof(wanted->uuid)) != 0)
             return inv_error_set(error, VIR_ERR_INVALID_ARG,
                                  "the definition to be kept (--persistent-xml) is of another domain than '%s'", current->name);
-    } else if (!(wanted = inv_vm_parse_inactive(vm, NULL))) {
+    } else if (!(wanted = inv_vm_read_inactive(vm, NULL))) {
         wanted = inv_domain_parse(live_xml, error);
         if (!wanted)
             return FALSE;
     }
+    if (!inv_vm_read_record(vm, &record, error))
+        return FALSE;
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
-        const InvCpuRecord *record = vm->record ? vm->record : vm->live_record;
 
+        if (!record)
+            record = inv_cpu_record_copy(vm->live_record);
         g_free(wanted->name);
         wanted->name = g_strdup(name ? name : vm->name);
         if (record) {
@@ -238,11 +242,13 @@ inv_migration_out_begin(InvDaemon *daemon, InvVm *vm, const InvMigrationOptions 
     mine = inv_migrations_new_cookie(daemon->migrations, vm, token);
     if (!tell_persistent(daemon, vm, options, text, mine, error) || !inv_disk_copy_tell(vm, options, mine, error))
         return FALSE;
+    if ((options->flags & VIR_MIGRATE_OFFLINE) && !inv_vm_read_record(vm, &mine->record, error))
+        return FALSE;
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
-        const InvCpuRecord *record = options->flags & VIR_MIGRATE_OFFLINE ? vm->record : vm->live_record;
 
-        mine->record = inv_cpu_record_copy(record);
+        if (!(options->flags & VIR_MIGRATE_OFFLINE))
+            mine->record = inv_cpu_record_copy(vm->live_record);
         mine->running = !(options->flags & VIR_MIGRATE_OFFLINE) && vm->state == VIR_DOMAIN_RUNNING;
     }
     tell_files(vm, mine);

@@ -7,33 +7,29 @@
 
 #include <string.h>
 
-InvCpuRecord *
-inv_record_parse(const char *text, GError **error)
-{
-    g_autoptr(InvJson) json = inv_json_parse(text, strlen(text), error);
-
-    return json ? inv_cpu_record_from_json(json, error) : NULL;
-}
-
-/* The record in force, copied. */
+/* The record in force. */
 static InvCpuRecord *
 get_record(InvVm *vm, GError **error)
 {
-    g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+    g_autoptr(InvCpuRecord) record = NULL;
+    g_autoptr(InvRegistryLock) lock = NULL;
 
-    if (!vm->record || !vm->inactive_xml) {
+    if (!inv_vm_read_record(vm, &record, error))
+        return NULL;
+    lock = inv_registry_lock(vm->registry);
+    if (!record || !inv_vm_is_persistent(vm)) {
         inv_error_set(error, VIR_ERR_OPERATION_INVALID,
                       "domain '%s' has no CPU record to reopen: it was never started, or its record is open already", vm->name);
         return NULL;
     }
-    return inv_cpu_record_copy(vm->record);
+    return g_steal_pointer(&record);
 }
 
 /* The definition with the CPU and machine as they were asked for before they were settled. */
 static InvDomain *
 unsettle(InvVm *vm, const InvCpuRecord *record, GError **error)
 {
-    g_autoptr(InvDomain) domain = inv_vm_parse_inactive(vm, error);
+    g_autoptr(InvDomain) domain = inv_vm_read_inactive(vm, error);
 
     if (!domain)
         return NULL;
@@ -93,9 +89,6 @@ inv_record_reopen(InvDaemon *daemon, InvVm *vm, const char *reason, gboolean dry
         {
             g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 
-            g_free(vm->inactive_xml);
-            vm->inactive_xml = g_steal_pointer(&xml);
-            g_clear_pointer(&vm->record, inv_cpu_record_free);
             vm->revision = *revision;
         }
         inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_DEFINED, VIR_DOMAIN_EVENT_DEFINED_UPDATED);
@@ -135,10 +128,6 @@ inv_record_restore_revision(InvDaemon *daemon, InvVm *vm, gint64 number, gint64 
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(daemon->registry);
 
-        g_free(vm->inactive_xml);
-        vm->inactive_xml = g_strdup(wanted->xml);
-        inv_cpu_record_free(vm->record);
-        vm->record = g_steal_pointer(&record);
         vm->revision = *revision;
         if (!inv_vm_is_active(vm))
             inv_vm_set_summary_locked(vm, domain);

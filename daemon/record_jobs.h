@@ -7,9 +7,6 @@ G_BEGIN_DECLS
 
 /* What an administrator does with a domain's record and revisions. All wait: never on the I/O thread. */
 
-/* The record of the store's text; NULL and an error when it is damaged. */
-InvCpuRecord *inv_record_parse(const char *text, GError **error);
-
 /*
  * Reopens the record: the definition gets back the CPU and machine that were asked for before the
  * first start, and the next start settles them anew. *@changes: what that start would change, a line

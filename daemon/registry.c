@@ -21,6 +21,7 @@ struct InvRegistry {
     GHashTable *by_uuid; /* uuid_text → InvVm with a reference */
     GHashTable *by_name; /* name → InvVm, borrowed */
     int last_id;
+    InvStore *store; /* borrowed; immutable once there are persistent domains */
     InvJobNews job_news; /* immutable once domains have jobs */
     gpointer job_news_data;
 };
@@ -47,6 +48,12 @@ inv_registry_free(InvRegistry *registry)
     g_cond_clear(&registry->changed);
     g_mutex_clear(&registry->lock);
     g_free(registry);
+}
+
+void
+inv_registry_set_store(InvRegistry *registry, InvStore *store)
+{
+    registry->store = store;
 }
 
 /* The guard is the registry itself under another type: nothing is allocated. */
@@ -77,7 +84,6 @@ inv_vm_new(InvRegistry *registry, const unsigned char *uuid, const char *name)
     vm->id = -1;
     vm->state = VIR_DOMAIN_SHUTOFF;
     vm->stop_detail = -1;
-    vm->messages = g_ptr_array_new_with_free_func(g_free);
     return vm;
 }
 
@@ -101,9 +107,7 @@ inv_vm_unref(InvVm *vm)
     if (!vm || !g_atomic_int_dec_and_test(&vm->refs))
         return;
     g_free(vm->name);
-    g_free(vm->inactive_xml);
     clear_summary(vm);
-    inv_cpu_record_free(vm->record);
     inv_cpu_record_free(vm->live_record);
     inv_domain_free(vm->live);
     inv_process_unref(vm->process);
@@ -113,7 +117,7 @@ inv_vm_unref(InvVm *vm)
     inv_migration_out_free(vm->migration_out);
     inv_long_job_free(vm->long_job);
     inv_vm_jobs_free(vm->jobs);
-    g_ptr_array_unref(vm->messages);
+    g_clear_pointer(&vm->messages, g_ptr_array_unref);
     g_free(vm);
 }
 
@@ -384,48 +388,98 @@ inv_vm_set_summary_locked(InvVm *vm, const InvDomain *domain)
     };
 }
 
-/* @domain is NULL with an @error when it cannot be read; what it needs for a list is then not known. */
+/* What is not there when it cannot be read: @error tells why. */
 static void
-take_definition_locked(InvVm *vm, const InvDomain *domain, const GError *error)
+tell_unreadable_locked(InvVm *vm, const char *what, const GError *error)
 {
-    vm->unread = FALSE;
-    if (domain) {
-        inv_vm_set_summary_locked(vm, domain);
-        return;
-    }
-    g_warning("the definition of domain '%s' cannot be read: %s", vm->name, error->message);
-    inv_vm_add_message_locked(vm, "its definition cannot be read: %s", error->message);
+    g_warning("the %s of domain '%s' cannot be read: %s", what, vm->name, error->message);
+    inv_vm_add_message_locked(vm, "its %s cannot be read: %s", what, error->message);
 }
 
-const InvVmSummary *
-inv_vm_summary_locked(InvVm *vm)
+static InvStoredDomain *
+read_stored(InvVm *vm, GError **error)
 {
-    g_autoptr(GError) error = NULL;
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        if (!inv_vm_is_persistent(vm)) {
+            inv_error_set(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is transient: it has no persistent definition",
+                          vm->name);
+            return NULL;
+        }
+    }
+    return inv_store_get_domain(vm->registry->store, vm->uuid_text, error);
+}
+
+InvDomain *
+inv_vm_read_inactive(InvVm *vm, GError **error)
+{
+    g_autoptr(InvStoredDomain) stored = read_stored(vm, error);
+
+    return stored ? inv_domain_parse(stored->xml, error) : NULL;
+}
+
+InvCpuRecord *
+inv_record_parse(const char *text, GError **error)
+{
+    g_autoptr(InvJson) json = inv_json_parse(text, strlen(text), error);
+
+    return json ? inv_cpu_record_from_json(json, error) : NULL;
+}
+
+gboolean
+inv_vm_read_record(InvVm *vm, InvCpuRecord **record, GError **error)
+{
+    g_autoptr(InvStoredDomain) stored = NULL;
+
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        *record = NULL;
+        if (!inv_vm_is_persistent(vm)) {
+            *record = inv_cpu_record_copy(vm->live_record);
+            return TRUE;
+        }
+    }
+    stored = read_stored(vm, error);
+    if (!stored)
+        return FALSE;
+    if (!stored->record || (*record = inv_record_parse(stored->record, error)))
+        return TRUE;
+    g_prefix_error(error, "the CPU record of domain '%s' cannot be read (an earlier one can be brought back: invar revisions %s): ",
+                   stored->name, stored->name);
+    return FALSE;
+}
+
+/* Somebody else may have read it, or it may have been defined anew or undefined, meanwhile. */
+void
+inv_vm_read_summary(InvVm *vm)
+{
+    g_autoptr(InvStoredDomain) stored = NULL;
     g_autoptr(InvDomain) domain = NULL;
+    g_autoptr(InvCpuRecord) record = NULL;
+    g_autoptr(GError) error = NULL, record_error = NULL;
+    g_autoptr(InvRegistryLock) lock = NULL;
 
-    if (vm->unread && vm->inactive_xml) {
-        domain = inv_domain_parse(vm->inactive_xml, &error);
-        take_definition_locked(vm, domain, error);
+    {
+        g_autoptr(InvRegistryLock) first = inv_registry_lock(vm->registry);
+
+        if (!vm->unread)
+            return;
     }
-    return &vm->summary;
-}
-
-/* Whoever has many to read holds the lock for none of them. */
-static void
-read_unread(InvRegistry *registry)
-{
-    g_autoptr(GPtrArray) unread = list_domains(registry, is_unread);
-
-    for (guint i = 0; i < unread->len; i++) {
-        InvVm *vm = g_ptr_array_index(unread, i);
-        g_autoptr(GError) error = NULL;
-        g_autoptr(InvDomain) domain = inv_vm_parse_inactive(vm, &error);
-        g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
-
-        /* Else it was defined anew, or undefined, meanwhile. */
-        if (vm->unread && vm->inactive_xml)
-            take_definition_locked(vm, domain, error);
-    }
+    stored = read_stored(vm, &error);
+    domain = stored ? inv_domain_parse(stored->xml, &error) : NULL;
+    record = stored && stored->record ? inv_record_parse(stored->record, &record_error) : NULL;
+    lock = inv_registry_lock(vm->registry);
+    if (!vm->unread || !inv_vm_is_persistent(vm))
+        return;
+    vm->unread = FALSE;
+    if (domain)
+        inv_vm_set_summary_locked(vm, domain);
+    else
+        tell_unreadable_locked(vm, "definition", error);
+    if (record_error)
+        tell_unreadable_locked(vm, "CPU record", record_error);
 }
 
 GPtrArray *
@@ -433,10 +487,12 @@ inv_registry_list_platforms(InvRegistry *registry)
 {
     g_autoptr(GHashTable) texts = g_hash_table_new_full(NULL, NULL, (GDestroyNotify)g_ref_string_release, NULL);
     GPtrArray *platforms = g_ptr_array_new_with_free_func((GDestroyNotify)inv_vm_platform_free);
+    g_autoptr(GPtrArray) unread = list_domains(registry, is_unread);
     GHashTableIter iter;
     gpointer value;
 
-    read_unread(registry);
+    for (guint i = 0; i < unread->len; i++)
+        inv_vm_read_summary(g_ptr_array_index(unread, i));
     {
         g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
 
@@ -468,6 +524,8 @@ inv_vm_add_message_locked(InvVm *vm, const char *format, ...)
 {
     va_list args;
 
+    if (!vm->messages)
+        vm->messages = g_ptr_array_new_with_free_func(g_free);
     va_start(args, format);
     g_ptr_array_add(vm->messages, g_strdup_vprintf(format, args));
     va_end(args);
@@ -478,25 +536,7 @@ inv_vm_add_message_locked(InvVm *vm, const char *format, ...)
 void
 inv_vm_clear_messages_locked(InvVm *vm)
 {
-    g_ptr_array_set_size(vm->messages, 0);
-}
-
-InvDomain *
-inv_vm_parse_inactive(InvVm *vm, GError **error)
-{
-    g_autofree char *xml = NULL;
-
-    {
-        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
-
-        if (!vm->inactive_xml) {
-            inv_error_set(error, VIR_ERR_OPERATION_INVALID, "domain '%s' is transient: it has no persistent definition",
-                          vm->name);
-            return NULL;
-        }
-        xml = g_strdup(vm->inactive_xml);
-    }
-    return inv_domain_parse(xml, error);
+    g_clear_pointer(&vm->messages, g_ptr_array_unref);
 }
 
 gboolean

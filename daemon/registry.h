@@ -5,6 +5,7 @@
 #include "qemu/migration.h"
 #include "qemu/process.h"
 #include "qemu/qmp.h"
+#include "store/store.h"
 #include "xml/domain.h"
 
 #include <glib.h>
@@ -16,6 +17,10 @@ G_BEGIN_DECLS
  * The domains that this daemon manages. One lock guards the tables and every field of an InvVm that
  * is not immutable; it is held for moments only, never across I/O. Whatever waits (QEMU, the disk)
  * runs under the domain's one job instead.
+ *
+ * A definition and the record that it is held to are in the store alone: inv_vm_read_*() reads what
+ * is in force, whenever somebody asks. So there is nothing here that could differ from it, and
+ * 100,000 of them cost no memory.
  */
 typedef struct InvRegistry InvRegistry;
 
@@ -50,11 +55,10 @@ typedef struct {
 
     /* Guarded by the registry's lock. */
     char *name;
-    char *inactive_xml;   /* the persistent definition; NULL for a transient domain */
-    InvVmSummary summary; /* of the live definition while it runs, else of the persistent one; through inv_vm_summary_locked() */
-    gboolean unread;      /* nobody looked into `inactive_xml` since the daemon started */
+    gboolean persistent;  /* the store has a definition of it */
+    InvVmSummary summary; /* of the live definition while it runs, else of the persistent one; after inv_vm_read_summary() */
+    gboolean unread;      /* nobody looked into its definition since the daemon started */
     gint64 revision;
-    InvCpuRecord *record; /* of the persistent definition, or of a transient guest; or NULL */
     gboolean autostart;
     gboolean removed;     /* not in the tables any more */
     InvDomain *live;      /* while active */
@@ -71,13 +75,15 @@ typedef struct {
     struct InvMigrationOut *migration_out; /* while it is on its way to another host: migration_out.h; or NULL */
     InvVmJobs *jobs;      /* of long jobs, what outlasts one; NULL: nothing yet */
     InvMigrationState migration_state; /* as QEMU's events tell it */
-    GPtrArray *messages;  /* of char *: what the administrator should know (deprecated, ignored, changed) */
+    GPtrArray *messages;  /* of char *: what the administrator should know (deprecated, ignored, changed); NULL: nothing */
     gboolean fake_reboot; /* the next guest shutdown is a reboot that we asked for */
     gboolean quiet;       /* a call of ours changes the run state: the monitor's own STOP and RESUME say nothing new */
     int stop_detail;      /* VIR_DOMAIN_EVENT_STOPPED_*: why the process is about to end, or -1 */
 } InvVm;
 
 InvRegistry *inv_registry_new(void);
+/* Where the definitions are, borrowed: before there is any persistent domain. */
+void inv_registry_set_store(InvRegistry *registry, InvStore *store);
 void inv_registry_free(InvRegistry *registry);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvRegistry, inv_registry_free)
 
@@ -142,18 +148,29 @@ inv_vm_is_active(const InvVm *vm)
 static inline gboolean
 inv_vm_is_persistent(const InvVm *vm)
 {
-    return vm->inactive_xml != NULL;
+    return vm->persistent;
 }
 
-/* Parses the definition where nobody did yet: a daemon with 100,000 of them is not to do that before its first answer. */
-const InvVmSummary *inv_vm_summary_locked(InvVm *vm);
+/*
+ * Reads the definition where nobody did yet, for `summary`: a daemon with 100,000 of them is not to do
+ * that before its first answer. What cannot be read is told in `messages`. It reads the store, as all
+ * of inv_vm_read_*() do: neither with the lock held nor on the I/O thread.
+ */
+void inv_vm_read_summary(InvVm *vm);
 /* Takes what lists need from a definition. */
 void inv_vm_set_summary_locked(InvVm *vm, const InvDomain *domain);
 void inv_vm_add_message_locked(InvVm *vm, const char *format, ...) G_GNUC_PRINTF(2, 3);
 void inv_vm_clear_messages_locked(InvVm *vm);
 
-/* A parsed copy of the persistent definition; the caller owns it. VIR_ERR_OPERATION_INVALID for a transient domain. */
-InvDomain *inv_vm_parse_inactive(InvVm *vm, GError **error);
+/* The persistent definition; the caller owns it. VIR_ERR_OPERATION_INVALID for a transient domain. */
+InvDomain *inv_vm_read_inactive(InvVm *vm, GError **error);
+/*
+ * The record that the domain's next start is held to: of the persistent definition, or of a transient
+ * guest. *@record stays NULL when there is none. FALSE: there is one that cannot be read.
+ */
+gboolean inv_vm_read_record(InvVm *vm, InvCpuRecord **record, GError **error);
+/* The record of the store's text; NULL and an error when it is damaged. */
+InvCpuRecord *inv_record_parse(const char *text, GError **error);
 
 /*
  * Takes the domain's one job, waiting for its holder at most until the deadline

@@ -198,10 +198,19 @@ each_row(InvStore *store, const char *query, InvTakeStoredDomain take, gpointer 
     return step == INV_STEP_DONE;
 }
 
+/* The one table alone: definitions and records are a hundred times of that. */
 gboolean
 inv_store_each_domain(InvStore *store, InvTakeStoredDomain take, gpointer user_data, GError **error)
 {
-    return each_row(store, SELECT_DOMAIN, take, user_data, error);
+    return each_row(store, "SELECT uuid, name, NULL, autostart, revision, NULL FROM domain", take, user_data, error);
+}
+
+InvStoredDomain *
+inv_store_get_domain(InvStore *store, const char *uuid, GError **error)
+{
+    g_autoptr(GMutexLocker) locker = g_mutex_locker_new(&store->lock);
+
+    return inv_store_find_locked(store, uuid, error);
 }
 
 static void

@@ -22,7 +22,7 @@ InvStore *inv_store_open(const char *path, GError **error);
 void inv_store_close(InvStore *store);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvStore, inv_store_close)
 
-/* A domain's definition, and the number of the revision that it is at. */
+/* A domain, its definition, and the number of the revision that it is at. */
 typedef struct {
     char *uuid;
     char *name;
@@ -38,11 +38,13 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC(InvStoredDomain, inv_stored_domain_free)
 /* All of them by name, of InvStoredDomain; the caller owns the array. */
 GPtrArray *inv_store_list_domains(InvStore *store, GError **error);
 /*
- * Hands each over to @take, in no order, which may not call the store. Unlike the list it has never
- * more than one of them. FALSE: the rest could not be read.
+ * Hands each over to @take, in no order, which may not call the store: without xml and record, which
+ * are most of what there is to read. FALSE: the rest could not be read.
  */
 typedef void (*InvTakeStoredDomain)(InvStoredDomain *domain, gpointer user_data);
 gboolean inv_store_each_domain(InvStore *store, InvTakeStoredDomain take, gpointer user_data, GError **error);
+/* What is in force of one domain now. VIR_ERR_NO_DOMAIN when there is none. */
+InvStoredDomain *inv_store_get_domain(InvStore *store, const char *uuid, GError **error);
 
 /*
  * Adds a domain or gives it a new definition: a new revision with @reason ("defined", "edited", …).

@@ -8,9 +8,12 @@
 #include <cmocka.h>
 
 #include "daemon/registry.h"
+#include "tests/unit/test_folder.h"
 #include "util/error.h"
 
 static InvRegistry *registry;
+static InvStore *store; /* of the tests with definitions */
+static char *folder;
 static GError *error;
 
 static int
@@ -25,6 +28,29 @@ teardown(void **state)
 {
     g_clear_pointer(&registry, inv_registry_free);
     g_clear_error(&error);
+    return 0;
+}
+
+static int
+setup_store(void **state)
+{
+    g_autofree char *path = NULL;
+
+    folder = g_dir_make_tmp("invar-registry-XXXXXX", NULL);
+    path = g_build_filename(folder, "state.db", NULL);
+    store = inv_store_open(path, &error);
+    setup(state);
+    inv_registry_set_store(registry, store);
+    return store ? 0 : -1;
+}
+
+static int
+teardown_store(void **state)
+{
+    teardown(state);
+    g_clear_pointer(&store, inv_store_close);
+    test_folder_remove(folder);
+    g_clear_pointer(&folder, g_free);
     return 0;
 }
 
@@ -178,36 +204,98 @@ lists_are_sorted_by_name(void **state)
     assert_string_equal(((InvVm *)g_ptr_array_index(list, 2))->name, "c");
 }
 
-/* Definitions are parsed when somebody asks what is in them, each once. */
+#define LATE "<domain type='qemu'><name>late</name><memory unit='MiB'>64</memory><vcpu>3</vcpu>" \
+             "<os><type arch='x86_64' machine='q35'>hvm</type></os></domain>"
+
+/* As the daemon's start leaves it: with @xml (NULL: none) in the store, and nothing of it read. */
+static InvVm *
+add_unread(unsigned char number, const char *name, const char *xml)
+{
+    InvVm *vm = add(number, name);
+
+    vm->persistent = vm->unread = TRUE;
+    if (xml)
+        assert_true(inv_store_define(store, vm->uuid_text, name, xml, "defined", NULL, &error));
+    return vm;
+}
+
+/* Definitions are read when somebody asks what is in them, each once. */
 static void
 definitions_are_read_late(void **state)
 {
-    static const char good[] = "<domain type='qemu'><name>late</name><memory unit='MiB'>64</memory><vcpu>3</vcpu>"
-                               "<os><type arch='x86_64' machine='q35'>hvm</type></os></domain>";
-    InvVm *vm = add(1, "late"), *bad = add(2, "bad"), *gone = add(3, "gone"), *other = add(4, "other");
+    InvVm *vm = add_unread(1, "late", LATE), *bad = add_unread(2, "bad", "<domain"), *gone = add_unread(3, "gone", NULL);
+    InvVm *other = add_unread(4, "other", LATE), *transient = add(5, "transient");
     g_autoptr(GPtrArray) platforms = NULL;
 
-    vm->inactive_xml = g_strdup(good);
-    bad->inactive_xml = g_strdup("<domain");
-    other->inactive_xml = g_strdup(good);
-    vm->unread = bad->unread = gone->unread = other->unread = TRUE;
-    {
-        g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
-
-        assert_int_equal(inv_vm_summary_locked(vm)->vcpus, 3);
-        assert_int_equal(inv_vm_summary_locked(vm)->memory_kib, 64 * 1024);
-        assert_false(vm->unread);
-        assert_int_equal(inv_vm_summary_locked(gone)->vcpus, 0);
-    }
+    transient->unread = TRUE;
+    inv_vm_read_summary(vm);
+    assert_int_equal(vm->summary.vcpus, 3);
+    assert_int_equal(vm->summary.memory_kib, 64 * 1024);
+    assert_false(vm->unread);
     assert_true(other->unread);
     platforms = inv_registry_list_platforms(registry);
     assert_int_equal(platforms->len, 1);
     assert_false(other->unread);
     assert_int_equal(other->summary.vcpus, 3);
+    assert_null(transient->messages);
     assert_int_equal(bad->messages->len, 1);
-    assert_non_null(strstr(g_ptr_array_index(bad->messages, 0), "cannot be read"));
-    inv_vm_summary_locked(bad);
+    assert_non_null(strstr(g_ptr_array_index(bad->messages, 0), "its definition cannot be read"));
+    inv_vm_read_summary(bad);
     assert_int_equal(bad->messages->len, 1);
+    assert_non_null(strstr(g_ptr_array_index(gone->messages, 0), "Domain not found"));
+    assert_null(vm->messages);
+}
+
+/* What is in force is what the store has, whoever put it there. */
+static void
+definitions_are_those_of_the_store(void **state)
+{
+    InvVm *vm = add_unread(1, "late", LATE);
+    g_autoptr(InvDomain) domain = inv_vm_read_inactive(vm, &error);
+
+    assert_int_equal(domain->max_vcpus, 3);
+    assert_true(inv_store_define(store, vm->uuid_text, "late",
+                                 "<domain type='qemu'><name>late</name><memory>64</memory><vcpu>4</vcpu>"
+                                 "<os><type arch='x86_64'>hvm</type></os></domain>",
+                                 "redefined", NULL, &error));
+    g_clear_pointer(&domain, inv_domain_free);
+    domain = inv_vm_read_inactive(vm, &error);
+    assert_int_equal(domain->max_vcpus, 4);
+    g_clear_pointer(&domain, inv_domain_free);
+    assert_true(inv_store_undefine(store, vm->uuid_text, &error));
+    assert_null(inv_vm_read_inactive(vm, &error));
+    assert_int_equal(inv_error_code(error), VIR_ERR_NO_DOMAIN);
+    g_clear_error(&error);
+    vm->persistent = FALSE;
+    assert_null(inv_vm_read_inactive(vm, &error));
+    assert_int_equal(inv_error_code(error), VIR_ERR_OPERATION_INVALID);
+}
+
+/* A guest that is held to a record is not taken for one without, only because that cannot be read. */
+static void
+records_are_those_of_the_store(void **state)
+{
+    InvVm *vm = add_unread(1, "late", LATE), *transient = add(2, "transient");
+    g_autoptr(InvCpuRecord) record = NULL;
+
+    assert_true(inv_vm_read_record(vm, &record, &error));
+    assert_null(record);
+    assert_true(inv_store_record(store, vm->uuid_text, LATE, "{\"damaged", "started", NULL, &error));
+    assert_false(inv_vm_read_record(vm, &record, &error));
+    assert_null(record);
+    assert_non_null(strstr(error->message, "the CPU record of domain 'late' cannot be read"));
+    g_clear_error(&error);
+    inv_vm_read_summary(vm);
+    assert_int_equal(vm->summary.vcpus, 3);
+    assert_int_equal(vm->messages->len, 1);
+    assert_non_null(strstr(g_ptr_array_index(vm->messages, 0), "its CPU record cannot be read"));
+    assert_true(inv_store_reopen(store, vm->uuid_text, NULL, "reopened", NULL, &error));
+    assert_true(inv_vm_read_record(vm, &record, &error));
+    assert_null(record);
+    transient->live_record = g_new0(InvCpuRecord, 1);
+    transient->live_record->arch = g_strdup("x86_64");
+    assert_true(inv_vm_read_record(transient, &record, &error));
+    assert_string_equal(record->arch, "x86_64");
 }
 
 static void
@@ -234,7 +322,9 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(definitions_are_read_late, setup, teardown),
+        cmocka_unit_test_setup_teardown(definitions_are_read_late, setup_store, teardown_store),
+        cmocka_unit_test_setup_teardown(definitions_are_those_of_the_store, setup_store, teardown_store),
+        cmocka_unit_test_setup_teardown(records_are_those_of_the_store, setup_store, teardown_store),
         cmocka_unit_test_setup_teardown(autostart_lists_who_is_to_be_started, setup, teardown),
         cmocka_unit_test_setup_teardown(names_and_uuids_are_unique, setup, teardown),
         cmocka_unit_test_setup_teardown(a_rename_moves_the_name, setup, teardown),
