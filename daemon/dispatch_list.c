@@ -125,18 +125,20 @@ list_all_domains(InvRpcClient *client, gpointer args, gpointer ret, gpointer use
 static gboolean
 num_of_domains(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
 {
-    g_autoptr(GPtrArray) list = list_fitting(user_data, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
+    InvDaemon *daemon = user_data;
 
-    ((remote_connect_num_of_domains_ret *)ret)->num = (int)list->len;
+    ((remote_connect_num_of_domains_ret *)ret)->num =
+        (int)inv_registry_count(daemon->registry, fits, VIR_CONNECT_LIST_DOMAINS_ACTIVE);
     return TRUE;
 }
 
 static gboolean
 num_of_defined_domains(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
 {
-    g_autoptr(GPtrArray) list = list_fitting(user_data, VIR_CONNECT_LIST_DOMAINS_INACTIVE);
+    InvDaemon *daemon = user_data;
 
-    ((remote_connect_num_of_defined_domains_ret *)ret)->num = (int)list->len;
+    ((remote_connect_num_of_defined_domains_ret *)ret)->num =
+        (int)inv_registry_count(daemon->registry, fits, VIR_CONNECT_LIST_DOMAINS_INACTIVE);
     return TRUE;
 }
 

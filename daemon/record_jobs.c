@@ -7,22 +7,29 @@
 
 #include <string.h>
 
-/* The record in force. */
-static InvCpuRecord *
-get_record(InvVm *vm, GError **error)
+/* The record in force. *@record stays NULL, and @damage tells why, where there is one that cannot be read. */
+static gboolean
+get_record(InvDaemon *daemon, InvVm *vm, InvCpuRecord **record, GError **damage, GError **error)
 {
-    g_autoptr(InvCpuRecord) record = NULL;
-    g_autoptr(InvRegistryLock) lock = NULL;
+    g_autoptr(InvStoredDomain) stored = NULL;
+    gboolean persistent;
 
-    if (!inv_vm_read_record(vm, &record, error))
-        return NULL;
-    lock = inv_registry_lock(vm->registry);
-    if (!record || !inv_vm_is_persistent(vm)) {
-        inv_error_set(error, VIR_ERR_OPERATION_INVALID,
-                      "domain '%s' has no CPU record to reopen: it was never started, or its record is open already", vm->name);
-        return NULL;
+    {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        persistent = inv_vm_is_persistent(vm);
     }
-    return g_steal_pointer(&record);
+    if (persistent && !(stored = inv_store_get_domain(daemon->store, vm->uuid_text, error)))
+        return FALSE;
+    if (!stored || !stored->record) {
+        g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+        return inv_error_set(error, VIR_ERR_OPERATION_INVALID,
+                             "domain '%s' has no CPU record to reopen: it was never started, or its record is open already",
+                             vm->name);
+    }
+    *record = inv_record_parse(stored->record, damage);
+    return TRUE;
 }
 
 /* The definition with the CPU and machine as they were asked for before they were settled. */
@@ -65,25 +72,38 @@ foresee(InvDaemon *daemon, const InvDomain *domain, const InvCpuRecord *record, 
     return next ? inv_cpu_record_compare(record, next) : NULL;
 }
 
+static char **
+describe_damage(const GError *damage)
+{
+    g_autofree char *line = g_strdup_printf("the record cannot be read, and the next start makes a new one: %s", damage->message);
+    char *lines[] = { line, NULL };
+
+    return g_strdupv(lines);
+}
+
 gboolean
 inv_record_reopen(InvDaemon *daemon, InvVm *vm, const char *reason, gboolean dry_run, gint64 *revision, char ***changes,
                   GError **error)
 {
     g_autoptr(InvVmJob) job = inv_vm_begin_job(vm, "cpu-reopen", error);
-    g_autoptr(InvCpuRecord) record = job ? get_record(vm, error) : NULL;
-    g_autoptr(InvDomain) domain = record ? unsettle(vm, record, error) : NULL;
+    g_autoptr(InvCpuRecord) record = NULL;
+    g_autoptr(InvDomain) domain = NULL;
+    g_autoptr(GError) damage = NULL;
     g_autofree char *why = reason ? g_strdup_printf("CPU record reopened: %s", reason) : g_strdup("CPU record reopened");
     g_autofree char *xml = NULL;
     g_auto(GStrv) lines = NULL;
 
     *revision = 0;
-    if (!domain)
+    if (!job || !get_record(daemon, vm, &record, &damage, error))
         return FALSE;
-    lines = foresee(daemon, domain, record, error);
+    if (record && !(domain = unsettle(vm, record, error)))
+        return FALSE;
+    /* What was asked for is not known any more: the definition stays as it was settled. */
+    lines = record ? foresee(daemon, domain, record, error) : describe_damage(damage);
     if (!lines)
         return FALSE;
     if (!dry_run) {
-        xml = inv_domain_format(domain, INV_FORMAT_INACTIVE | INV_FORMAT_SECURE);
+        xml = domain ? inv_domain_format(domain, INV_FORMAT_INACTIVE | INV_FORMAT_SECURE) : NULL;
         if (!inv_store_reopen(daemon->store, vm->uuid_text, xml, why, revision, error))
             return FALSE;
         {

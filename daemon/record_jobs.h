@@ -11,7 +11,8 @@ G_BEGIN_DECLS
  * Reopens the record: the definition gets back the CPU and machine that were asked for before the
  * first start, and the next start settles them anew. *@changes: what that start would change, a line
  * each, owned by the caller. @dry_run: only says so. The old revision stays, to go back to.
- * VIR_ERR_OPERATION_INVALID when there is no record.
+ * VIR_ERR_OPERATION_INVALID when there is no record. One that cannot be read is given up, and the
+ * definition stays as it is.
  */
 gboolean inv_record_reopen(InvDaemon *daemon, InvVm *vm, const char *reason, gboolean dry_run, gint64 *revision,
                            char ***changes, GError **error);

@@ -335,6 +335,20 @@ inv_registry_list(InvRegistry *registry)
     return list_domains(registry, is_any);
 }
 
+guint
+inv_registry_count(InvRegistry *registry, InvVmFits fits, unsigned int flags)
+{
+    g_autoptr(InvRegistryLock) lock = inv_registry_lock(registry);
+    GHashTableIter iter;
+    gpointer vm;
+    guint count = 0;
+
+    g_hash_table_iter_init(&iter, registry->by_uuid);
+    while (g_hash_table_iter_next(&iter, NULL, &vm))
+        count += fits(flags, vm) ? 1 : 0;
+    return count;
+}
+
 GPtrArray *
 inv_registry_list_autostart(InvRegistry *registry)
 {
@@ -446,8 +460,7 @@ inv_vm_read_record(InvVm *vm, InvCpuRecord **record, GError **error)
         return FALSE;
     if (!stored->record || (*record = inv_record_parse(stored->record, error)))
         return TRUE;
-    g_prefix_error(error, "the CPU record of domain '%s' cannot be read (an earlier one can be brought back: invar revisions %s): ",
-                   stored->name, stored->name);
+    g_prefix_error(error, "the CPU record of domain '%s' cannot be read: ", stored->name);
     return FALSE;
 }
 

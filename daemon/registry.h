@@ -136,7 +136,10 @@ GPtrArray *inv_registry_list_platforms(InvRegistry *registry);
 
 /* All domains, of InvVm with a reference each, by name. */
 GPtrArray *inv_registry_list(InvRegistry *registry);
-/* The same of those that are marked for autostart and not active. */
+/* How many there are that fit @flags by @fits, which is asked with the lock held: no list is made for a number. */
+typedef gboolean (*InvVmFits)(unsigned int flags, const InvVm *vm);
+guint inv_registry_count(InvRegistry *registry, InvVmFits fits, unsigned int flags);
+/* The same list of those that are marked for autostart and not active. */
 GPtrArray *inv_registry_list_autostart(InvRegistry *registry);
 
 static inline gboolean

@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What Invar exists for, from the probe to the guest's own word: the steps of ./try, each held against QEMU."""
+import contextlib
 import os
+import sqlite3
 import xml.etree.ElementTree as trees
 
 import harness
@@ -147,6 +149,29 @@ def test_reopen_and_go_back(daemon):
     os.unlink(daemon.serial("main"))
     daemon.invar("start", "main")
     assert daemon.cpuid("main") == first
+
+
+def test_damaged_record():
+    """a record that cannot be read refuses the start, is told of, and is given up on request alone"""
+    with harness.Daemon() as daemon:
+        define(daemon)
+        daemon.invar("start", "main")
+        daemon.invar("destroy", "main")
+        recorded = daemon.invar("dumpxml", "--inactive", "main").stdout
+        daemon.stop()
+        with contextlib.closing(sqlite3.connect(daemon.store_path)) as store, store:
+            changed = store.execute("UPDATE revision SET record = replace(record, 'Client', 'Server') WHERE record NOT NULL")
+            assert changed.rowcount == 1, changed.rowcount
+        daemon.start()
+        assert "its CPU record cannot be read" in daemon.invar("dominfo", "main").stdout
+        for _ in range(2):
+            refused = daemon.invar("start", "main", check=False)
+            assert refused.returncode != 0 and "cannot be read" in refused.stderr, refused.stderr
+            daemon.wait_no_qemu("main")
+        assert daemon.invar("dumpxml", "--inactive", "main").stdout == recorded
+        daemon.invar("cpu-reopen", "main", "--yes")
+        assert daemon.invar("dumpxml", "--inactive", "main").stdout == recorded
+        daemon.invar("start", "main")
 
 
 def test_sigterm_leaves_guests():

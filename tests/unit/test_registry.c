@@ -298,6 +298,23 @@ records_are_those_of_the_store(void **state)
     assert_string_equal(record->arch, "x86_64");
 }
 
+static gboolean
+has_flag(unsigned int flags, const InvVm *vm)
+{
+    return vm->autostart == (flags != 0);
+}
+
+static void
+domains_are_counted(void **state)
+{
+    assert_int_equal(inv_registry_count(registry, has_flag, 0), 0);
+    add(1, "one");
+    add(2, "two");
+    add(3, "three")->autostart = TRUE;
+    assert_int_equal(inv_registry_count(registry, has_flag, 0), 2);
+    assert_int_equal(inv_registry_count(registry, has_flag, 1), 1);
+}
+
 static void
 autostart_lists_who_is_to_be_started(void **state)
 {
@@ -325,6 +342,7 @@ main(void)
         cmocka_unit_test_setup_teardown(definitions_are_read_late, setup_store, teardown_store),
         cmocka_unit_test_setup_teardown(definitions_are_those_of_the_store, setup_store, teardown_store),
         cmocka_unit_test_setup_teardown(records_are_those_of_the_store, setup_store, teardown_store),
+        cmocka_unit_test_setup_teardown(domains_are_counted, setup, teardown),
         cmocka_unit_test_setup_teardown(autostart_lists_who_is_to_be_started, setup, teardown),
         cmocka_unit_test_setup_teardown(names_and_uuids_are_unique, setup, teardown),
         cmocka_unit_test_setup_teardown(a_rename_moves_the_name, setup, teardown),
