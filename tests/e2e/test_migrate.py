@@ -140,7 +140,6 @@ ADDRESSES = [
     {"name": "options of QEMU's", "address": "127.0.0.1:4444,to=4500"},
     {"name": "out of the brackets", "address": "::]:4444,to=4500,x=["},
     {"name": "a comma", "address": "localhost,ipv6=off"},
-    {"name": "empty", "address": ""},
 ]
 
 
