@@ -76,7 +76,8 @@ migrate_check(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_d
 static const InvRpcMethod methods[] = {
     { INVAR_PROC_HOST_EXPORT, host_export, INV_RPC_READ },
     { INVAR_PROC_DOMAIN_EXPORT, domain_export, INV_RPC_READ },
-    { INVAR_PROC_MIGRATE_CHECK, migrate_check, INV_RPC_READ },
+    /* Looks, with the daemon's eyes, at files that the asker names. */
+    { INVAR_PROC_MIGRATE_CHECK, migrate_check, INV_RPC_WORKER },
 };
 
 const InvDispatchFamily inv_dispatch_fleet = { methods, G_N_ELEMENTS(methods) };
