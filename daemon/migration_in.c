@@ -400,10 +400,12 @@ prepare_live(InvDaemon *daemon, InvMigrationPrepare *prepare, InvMigrationCookie
         return FALSE;
     }
     answer(daemon, in, prepare);
-    prepare->vm = inv_vm_ref(vm);
     inv_domain_event(daemon, vm, VIR_DOMAIN_EVENT_STARTED, VIR_DOMAIN_EVENT_STARTED_MIGRATED);
     inv_fault_point("migrate-in-prepared");
-    return let_go(daemon, vm, g_steal_pointer(&in), error);
+    if (!let_go(daemon, vm, g_steal_pointer(&in), error))
+        return FALSE;
+    prepare->vm = inv_vm_ref(vm);
+    return TRUE;
 }
 
 /* No guest moves, only a definition: whether it can start here is found out now, and it is kept with Finish. */

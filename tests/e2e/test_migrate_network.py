@@ -69,6 +69,10 @@ class Apart(failures.Field):
 
     def mend(self):
         ip("-n", self.destination.namespace, "link", "set", "wire", "up")
+        for name in self.names:
+            harness.wait_for(lambda name=name: "state UP" in ip("-n", name, "link", "show", "wire"), "the wire")
+            # The kernel remembers for a while that nobody was there.
+            ip("-n", name, "neigh", "flush", "dev", "wire")
 
     def attempt(self, *options, gate=None):
         arguments = ["nsenter", f"--net=/run/netns/{self.source.namespace}", "virsh", "-k", "1", "-K", "3", "-c", self.source.uri, "migrate", NAME,
