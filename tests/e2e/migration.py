@@ -140,11 +140,3 @@ def check_same(before, after):
     changed = [f"{key[0]:#x}.{key[1]:#x}: {one.get(key)} → {other.get(key)}"
                for key in sorted(set(one) | set(other)) if one.get(key) != other.get(key)]
     assert not changed, "the guest's CPU has changed:\n" + "\n".join(changed)
-
-
-def second_qemu():
-    """The path of another QEMU than the installed one, or Skip."""
-    path = os.environ.get("INVAR_SECOND_QEMU", "/tmp/q10/qemu-system-x86_64")
-    if not os.path.exists(path):
-        raise harness.Skip("there is no second QEMU (scripts/second-qemu.sh FOLDER; INVAR_SECOND_QEMU)")
-    return path
