@@ -233,7 +233,7 @@ check_daemon(const Work *work, InvFleetHost *host)
     g_autoptr(InvRpcConnection) connection = NULL;
 
     if (target)
-        connection = inv_rpc_connection_open_target(target, TRUE, MIN(deadline, CONNECT_DEADLINE_MS), &host->error);
+        connection = inv_rpc_connection_open_target(target, FALSE, MIN(deadline, CONNECT_DEADLINE_MS), &host->error);
     if (!connection) {
         g_prefix_error(&host->error, "destination '%s': ", host->where);
         return;

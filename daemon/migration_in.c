@@ -651,10 +651,23 @@ static gboolean
 decide(InvDaemon *daemon, InvVm *vm, const InvMigrationIn *in, GError **error)
 {
     InvMigrationPhase decided = INV_PHASE_UNKNOWN;
+    g_autoptr(GError) cause = NULL;
+    gboolean postcopy = FALSE;
 
     inv_fault_point("migrate-in-before-decision");
-    if (!inv_store_decide_migration(daemon->store, in->source->token, vm->uuid_text, INV_PHASE_FINISHED, &decided, error))
-        return FALSE;
+    if (!inv_store_decide_migration(daemon->store, in->source->token, vm->uuid_text, INV_PHASE_FINISHED, &decided, &cause)) {
+        {
+            g_autoptr(InvRegistryLock) lock = inv_registry_lock(vm->registry);
+
+            postcopy = vm->migration_state == INV_MIGRATION_POSTCOPY;
+        }
+        /* Nothing but this side can run it any more, and the source knows: a full disk must not be the guest's end. */
+        if (postcopy)
+            g_warning("domain '%s' runs here, which cannot be kept for the next daemon: %s", in->source->name, cause->message);
+        else
+            g_propagate_error(error, g_steal_pointer(&cause));
+        return postcopy;
+    }
     inv_fault_point("migrate-in-after-decision");
     if (decided == INV_PHASE_FINISHED)
         return TRUE;
@@ -729,8 +742,15 @@ static void
 settle(InvDaemon *daemon, InvVm *vm, const InvMigrationIn *in)
 {
     g_autoptr(GError) error = NULL;
+    InvMigrationPhase decided = INV_PHASE_UNKNOWN;
 
     inv_fault_point("migrate-in-before-settling");
+    /* Once more, if it could not be kept before: the next daemon is to take the guest up. */
+    if ((in->flags & VIR_MIGRATE_POSTCOPY) &&
+        !inv_store_decide_migration(daemon->store, in->source->token, vm->uuid_text, INV_PHASE_FINISHED, &decided, &error)) {
+        g_warning("%s: %s", vm->uuid_text, error->message);
+        g_clear_error(&error);
+    }
     if (in->source->persistent_xml && (in->flags & VIR_MIGRATE_PERSIST_DEST))
         keep_definition(daemon, vm, in->source->persistent_xml, in->source->persistent_record);
     if (!note(daemon, vm, in, INV_PHASE_FINISHED, FALSE, &error))

@@ -284,8 +284,9 @@ def test_abort():
 def test_abort_too_late():
     """domjobabort once all is sent is refused, and the guest arrives"""
     with guest("decided") as (both, before):
-        client = both.begin("decided", "--live", "--bandwidth", "4")
-        harness.wait_for(lambda: both.state(both.destination, "decided").startswith("paused"), "who waits for the guest")
+        client = both.begin("decided", "--live", "--bandwidth", "2")
+        # Prepare has been answered then.
+        harness.wait_for(lambda: "Memory processed" in both.source.virsh("domjobinfo", "decided", check=False).stdout, "a job")
         # Its QEMU takes the state without it; Finish waits.
         both.destination.process.send_signal(harness.signal.SIGSTOP)
         try:

@@ -168,7 +168,14 @@ def test_events():
                          f"another domain's start; there was {seen}", 10)
         other.destroy()
         assert thread.is_alive() and domain.jobInfo()[0] == libvirt.VIR_DOMAIN_JOB_UNBOUNDED, domain.jobInfo()
-        domain.abortJob()
+        try:
+            domain.abortJob()
+        except libvirt.libvirtError as error:
+            # On a busy machine all of it has gone by now.
+            assert "all of the guest was sent" in str(error), error
+            thread.join(30)
+            assert not thread.is_alive() and not errors, errors
+            return
         thread.join(30)
         assert not thread.is_alive() and len(errors) == 1 and "canceled by client" in errors[0], errors
         harness.wait_for(lambda: (libvirt.VIR_DOMAIN_EVENT_RESUMED, libvirt.VIR_DOMAIN_EVENT_RESUMED_MIGRATED) in seen, f"its going on: {seen}", 10)
