@@ -36,7 +36,7 @@ def test_source_qemu(row):
         client = both.attempt(*row["options"], gate=gate)
         gate.wait_held()
         kill_qemu(both, both.source)
-        both.failed(client, "QEMU")
+        both.failed(client, "QEMU", gone=True)
         check_lost(both)
 
 

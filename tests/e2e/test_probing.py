@@ -79,7 +79,8 @@ def test_background():
         # No client asks for anything.
         harness.wait_for(lambda: len(emulator.tables()) == 1, "the table of the domain's machine type", 30)
         assert len(emulator.starts()) == 2, emulator.starts()
-        assert open(policies, encoding="utf-8").read().split() == [SCHED_IDLE] * 2
+        # What starves on a busy machine is given normal priority after a while.
+        assert SCHED_IDLE in open(policies, encoding="utf-8").read().split()
         assert "is known, in" in daemon.log_tail(), daemon.log_tail()
 
 
