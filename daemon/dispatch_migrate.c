@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* libvirt's migration protocol, version 3, with parameters and without. */
 #include "daemon/dispatch.h"
-#include "daemon/migration_figures.h"
 #include "daemon/migration_cookie.h"
+#include "daemon/migration_figures.h"
 #include "daemon/migration_in.h"
 #include "daemon/migration_out.h"
 #include "daemon/migration_peer.h"
@@ -14,15 +14,28 @@
 
 #include <string.h>
 
-/* The wire's opaque<> of a cookie, which the reply frees with free(). */
+/* The cookies of one step: what came with the call (borrowed), and where the reply's goes. */
+typedef struct {
+    const char *in;
+    gsize in_length;
+    char **out;
+    u_int *out_length;
+} Cookies;
+
+/* Of the argument and result structs of a step that has both. */
+#define COOKIES(wanted, reply)                                                                                     \
+    (&(Cookies){ (wanted)->cookie_in.cookie_in_val, (wanted)->cookie_in.cookie_in_len, &(reply)->cookie_out.cookie_out_val, \
+                 &(reply)->cookie_out.cookie_out_len })
+
+/* Takes @cookie over: the wire's opaque<>, which the reply frees with free(). */
 static void
-give_cookie(GBytes *cookie, char **data, u_int *length)
+give_cookie(const Cookies *cookies, GBytes *cookie)
 {
     gsize size = 0;
     gconstpointer bytes = cookie ? g_bytes_get_data(cookie, &size) : NULL;
 
-    *data = g_memdup2(bytes, size);
-    *length = (u_int)size;
+    *cookies->out = g_memdup2(bytes, size);
+    *cookies->out_length = (u_int)size;
     if (cookie)
         g_bytes_unref(cookie);
 }
@@ -39,13 +52,19 @@ give_string(char *text)
     return wire;
 }
 
+/* The steps, for both forms of their calls. @options NULL: they could not be read, and @error says why. */
+
 static gboolean
 begin(InvDaemon *daemon, InvRpcClient *client, const remote_nonnull_domain *dom, const InvMigrationOptions *options,
-      GBytes **cookie, char **xml, GError **error)
+      const Cookies *cookies, char **xml, GError **error)
 {
     g_autoptr(InvVm) vm = options ? inv_dispatch_find(daemon, dom, error) : NULL;
+    GBytes *cookie = NULL;
 
-    return vm && inv_migration_out_begin(daemon, vm, options, inv_rpc_client_number(client), cookie, xml, error);
+    if (!vm || !inv_migration_out_begin(daemon, vm, options, inv_rpc_client_number(client), &cookie, xml, error))
+        return FALSE;
+    give_cookie(cookies, cookie);
+    return TRUE;
 }
 
 static gboolean
@@ -53,14 +72,11 @@ begin3_params(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_d
 {
     const remote_domain_migrate_begin3_params_args *wanted = args;
     remote_domain_migrate_begin3_params_ret *reply = ret;
+    const Cookies cookies = { NULL, 0, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len };
     g_autoptr(InvMigrationOptions) options =
         inv_migration_options_read(wanted->params.params_val, wanted->params.params_len, wanted->flags, error);
-    GBytes *cookie = NULL;
 
-    if (!begin(user_data, client, &wanted->dom, options, &cookie, &reply->xml, error))
-        return FALSE;
-    give_cookie(cookie, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
-    return TRUE;
+    return begin(user_data, client, &wanted->dom, options, &cookies, &reply->xml, error);
 }
 
 static gboolean
@@ -68,15 +84,12 @@ begin3(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GE
 {
     const remote_domain_migrate_begin3_args *wanted = args;
     remote_domain_migrate_begin3_ret *reply = ret;
+    const Cookies cookies = { NULL, 0, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len };
     g_autoptr(InvMigrationOptions) options =
         inv_migration_options_read_old(wanted->flags, inv_dispatch_optional(wanted->dname), NULL,
                                        inv_dispatch_optional(wanted->xmlin), wanted->resource, error);
-    GBytes *cookie = NULL;
 
-    if (!begin(user_data, client, &wanted->dom, options, &cookie, &reply->xml, error))
-        return FALSE;
-    give_cookie(cookie, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
-    return TRUE;
+    return begin(user_data, client, &wanted->dom, options, &cookies, &reply->xml, error);
 }
 
 /* What a failed step has made already goes. */
@@ -93,6 +106,26 @@ prepare(InvDaemon *daemon, InvMigrationPrepare *step, GError **error)
     return FALSE;
 }
 
+/* The state comes on a way of its own. */
+static gboolean
+prepare_direct(InvDaemon *daemon, InvRpcClient *client, const InvMigrationOptions *options, const Cookies *cookies,
+               remote_string *uri_out, GError **error)
+{
+    InvMigrationPrepare step = {
+        .options = options,
+        .cookie = cookies->in,
+        .cookie_length = cookies->in_length,
+        .client = inv_rpc_client_number(client),
+    };
+
+    if (!options || !prepare(daemon, &step, error))
+        return FALSE;
+    give_cookie(cookies, step.cookie_out);
+    *uri_out = give_string(step.uri_out);
+    inv_vm_unref(step.vm);
+    return TRUE;
+}
+
 static gboolean
 prepare3_params(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
 {
@@ -100,19 +133,8 @@ prepare3_params(InvRpcClient *client, gpointer args, gpointer ret, gpointer user
     remote_domain_migrate_prepare3_params_ret *reply = ret;
     g_autoptr(InvMigrationOptions) options =
         inv_migration_options_read(wanted->params.params_val, wanted->params.params_len, wanted->flags, error);
-    InvMigrationPrepare step = {
-        .options = options,
-        .cookie = wanted->cookie_in.cookie_in_val,
-        .cookie_length = wanted->cookie_in.cookie_in_len,
-        .client = inv_rpc_client_number(client),
-    };
 
-    if (!options || !prepare(user_data, &step, error))
-        return FALSE;
-    give_cookie(step.cookie_out, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
-    reply->uri_out = give_string(step.uri_out);
-    inv_vm_unref(step.vm);
-    return TRUE;
+    return prepare_direct(user_data, client, options, COOKIES(wanted, reply), &reply->uri_out, error);
 }
 
 static gboolean
@@ -123,19 +145,8 @@ prepare3(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, 
     g_autoptr(InvMigrationOptions) options =
         inv_migration_options_read_old(wanted->flags, inv_dispatch_optional(wanted->dname), inv_dispatch_optional(wanted->uri_in),
                                        wanted->dom_xml, wanted->resource, error);
-    InvMigrationPrepare step = {
-        .options = options,
-        .cookie = wanted->cookie_in.cookie_in_val,
-        .cookie_length = wanted->cookie_in.cookie_in_len,
-        .client = inv_rpc_client_number(client),
-    };
 
-    if (!options || !prepare(user_data, &step, error))
-        return FALSE;
-    give_cookie(step.cookie_out, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
-    reply->uri_out = give_string(step.uri_out);
-    inv_vm_unref(step.vm);
-    return TRUE;
+    return prepare_direct(user_data, client, options, COOKIES(wanted, reply), &reply->uri_out, error);
 }
 
 static void
@@ -148,15 +159,10 @@ tunnel_done(const GError *error, gpointer user_data)
 
 /* The client's packets become what QEMU reads. */
 static gboolean
-prepare_tunnel(InvDaemon *daemon, InvRpcClient *client, const InvMigrationOptions *options, InvMigrationPrepare *step, GError **error)
+open_tunnel(InvDaemon *daemon, InvRpcClient *client, InvMigrationPrepare *step, GError **error)
 {
-    if (!options)
-        return FALSE;
-    if (!(options->flags & VIR_MIGRATE_TUNNELLED))
+    if (!(step->options->flags & VIR_MIGRATE_TUNNELLED))
         return inv_error_set(error, VIR_ERR_INVALID_ARG, "the tunnel of a migration needs the flag VIR_MIGRATE_TUNNELLED");
-    step->options = options;
-    step->client = inv_rpc_client_number(client);
-    step->tunnel = TRUE;
     if (!prepare(daemon, step, error))
         return FALSE;
     if (inv_rpc_call_open_stream(client, step->tunnel_fd, TRUE, FALSE, tunnel_done, NULL, error))
@@ -168,20 +174,32 @@ prepare_tunnel(InvDaemon *daemon, InvRpcClient *client, const InvMigrationOption
 }
 
 static gboolean
+prepare_tunnel(InvDaemon *daemon, InvRpcClient *client, const InvMigrationOptions *options, const Cookies *cookies, GError **error)
+{
+    InvMigrationPrepare step = {
+        .options = options,
+        .cookie = cookies->in,
+        .cookie_length = cookies->in_length,
+        .client = inv_rpc_client_number(client),
+        .tunnel = TRUE,
+    };
+    gboolean ok = options && open_tunnel(daemon, client, &step, error);
+
+    inv_vm_unref(step.vm);
+    if (ok)
+        give_cookie(cookies, step.cookie_out);
+    return ok;
+}
+
+static gboolean
 prepare_tunnel3_params(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, GError **error)
 {
     const remote_domain_migrate_prepare_tunnel3_params_args *wanted = args;
     remote_domain_migrate_prepare_tunnel3_params_ret *reply = ret;
     g_autoptr(InvMigrationOptions) options =
         inv_migration_options_read(wanted->params.params_val, wanted->params.params_len, wanted->flags, error);
-    InvMigrationPrepare step = { .cookie = wanted->cookie_in.cookie_in_val, .cookie_length = wanted->cookie_in.cookie_in_len };
-    gboolean ok = prepare_tunnel(user_data, client, options, &step, error);
 
-    inv_vm_unref(step.vm);
-    if (!ok)
-        return FALSE;
-    give_cookie(step.cookie_out, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
-    return TRUE;
+    return prepare_tunnel(user_data, client, options, COOKIES(wanted, reply), error);
 }
 
 static gboolean
@@ -191,23 +209,22 @@ prepare_tunnel3(InvRpcClient *client, gpointer args, gpointer ret, gpointer user
     remote_domain_migrate_prepare_tunnel3_ret *reply = ret;
     g_autoptr(InvMigrationOptions) options = inv_migration_options_read_old(wanted->flags, inv_dispatch_optional(wanted->dname), NULL,
                                                                             wanted->dom_xml, wanted->resource, error);
-    InvMigrationPrepare step = { .cookie = wanted->cookie_in.cookie_in_val, .cookie_length = wanted->cookie_in.cookie_in_len };
-    gboolean ok = prepare_tunnel(user_data, client, options, &step, error);
 
-    inv_vm_unref(step.vm);
-    if (!ok)
-        return FALSE;
-    give_cookie(step.cookie_out, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
-    return TRUE;
+    return prepare_tunnel(user_data, client, options, COOKIES(wanted, reply), error);
 }
 
 /* All steps from here, or the one that sends the state. */
 static gboolean
 perform(InvDaemon *daemon, InvRpcClient *client, const remote_nonnull_domain *dom, const char *uri,
-        const InvMigrationOptions *options, const remote_typed_param *params, guint n_params, InvMigrationPerform *step,
-        GError **error)
+        const InvMigrationOptions *options, const remote_typed_param *params, guint n_params, const Cookies *cookies, GError **error)
 {
     g_autoptr(InvVm) vm = options ? inv_dispatch_find(daemon, dom, error) : NULL;
+    InvMigrationPerform step = {
+        .options = options,
+        .cookie = cookies->in,
+        .cookie_length = cookies->in_length,
+        .client = inv_rpc_client_number(client),
+    };
 
     if (!vm)
         return FALSE;
@@ -218,9 +235,10 @@ perform(InvDaemon *daemon, InvRpcClient *client, const remote_nonnull_domain *do
     }
     if (uri)
         return inv_error_set(error, VIR_ERR_INVALID_ARG, "the URI of a daemon ('%s') has no meaning without --p2p", uri);
-    step->options = options;
-    step->client = inv_rpc_client_number(client);
-    return inv_migration_out_perform(daemon, vm, step, error);
+    if (!inv_migration_out_perform(daemon, vm, &step, error))
+        return FALSE;
+    give_cookie(cookies, step.cookie_out);
+    return TRUE;
 }
 
 static gboolean
@@ -230,13 +248,9 @@ perform3_params(InvRpcClient *client, gpointer args, gpointer ret, gpointer user
     remote_domain_migrate_perform3_params_ret *reply = ret;
     g_autoptr(InvMigrationOptions) options =
         inv_migration_options_read(wanted->params.params_val, wanted->params.params_len, wanted->flags, error);
-    InvMigrationPerform step = { .cookie = wanted->cookie_in.cookie_in_val, .cookie_length = wanted->cookie_in.cookie_in_len };
 
-    if (!perform(user_data, client, &wanted->dom, inv_dispatch_optional(wanted->dconnuri), options, wanted->params.params_val,
-                 wanted->params.params_len, &step, error))
-        return FALSE;
-    give_cookie(step.cookie_out, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
-    return TRUE;
+    return perform(user_data, client, &wanted->dom, inv_dispatch_optional(wanted->dconnuri), options, wanted->params.params_val,
+                   wanted->params.params_len, COOKIES(wanted, reply), error);
 }
 
 static gboolean
@@ -248,14 +262,30 @@ perform3(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, 
     g_autoptr(InvMigrationOptions) options = inv_migration_options_read_old(
         wanted->flags, inv_dispatch_optional(wanted->dname), inv_dispatch_optional(wanted->uri), inv_dispatch_optional(wanted->xmlin),
         wanted->resource, error);
-    InvMigrationPerform step = { .cookie = wanted->cookie_in.cookie_in_val, .cookie_length = wanted->cookie_in.cookie_in_len };
 
     inv_typed_params_add_string(params, VIR_MIGRATE_PARAM_DEST_NAME, inv_dispatch_optional(wanted->dname));
     inv_typed_params_add_string(params, VIR_MIGRATE_PARAM_URI, inv_dispatch_optional(wanted->uri));
-    if (!perform(user_data, client, &wanted->dom, inv_dispatch_optional(wanted->dconnuri), options,
-                 (const remote_typed_param *)params->data, params->len, &step, error))
+    return perform(user_data, client, &wanted->dom, inv_dispatch_optional(wanted->dconnuri), options,
+                   (const remote_typed_param *)params->data, params->len, COOKIES(wanted, reply), error);
+}
+
+static gboolean
+finish(InvDaemon *daemon, const InvMigrationOptions *options, const Cookies *cookies, gboolean cancelled, remote_nonnull_domain *dom,
+       GError **error)
+{
+    g_autoptr(InvVm) vm = NULL;
+    GBytes *cookie = NULL;
+
+    if (!options)
         return FALSE;
-    give_cookie(step.cookie_out, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
+    if (!options->dname)
+        return inv_error_set(error, VIR_ERR_INVALID_ARG, "the end of a migration does not name the domain (%s)",
+                             VIR_MIGRATE_PARAM_DEST_NAME);
+    vm = inv_migration_in_finish(daemon, options, cookies->in, cookies->in_length, cancelled, &cookie, error);
+    if (!vm)
+        return FALSE;
+    inv_dispatch_fill(dom, vm);
+    give_cookie(cookies, cookie);
     return TRUE;
 }
 
@@ -266,21 +296,8 @@ finish3_params(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_
     remote_domain_migrate_finish3_params_ret *reply = ret;
     g_autoptr(InvMigrationOptions) options =
         inv_migration_options_read(wanted->params.params_val, wanted->params.params_len, wanted->flags, error);
-    g_autoptr(InvVm) vm = NULL;
-    GBytes *cookie = NULL;
 
-    if (!options)
-        return FALSE;
-    if (!options->dname)
-        return inv_error_set(error, VIR_ERR_INVALID_ARG, "the end of a migration does not name the domain (%s)",
-                             VIR_MIGRATE_PARAM_DEST_NAME);
-    vm = inv_migration_in_finish(user_data, options, NULL, wanted->cookie_in.cookie_in_val, wanted->cookie_in.cookie_in_len,
-                                 wanted->cancelled != 0, &cookie, error);
-    if (!vm)
-        return FALSE;
-    inv_dispatch_fill(&reply->dom, vm);
-    give_cookie(cookie, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
-    return TRUE;
+    return finish(user_data, options, COOKIES(wanted, reply), wanted->cancelled != 0, &reply->dom, error);
 }
 
 static gboolean
@@ -289,17 +306,8 @@ finish3(InvRpcClient *client, gpointer args, gpointer ret, gpointer user_data, G
     const remote_domain_migrate_finish3_args *wanted = args;
     remote_domain_migrate_finish3_ret *reply = ret;
     g_autoptr(InvMigrationOptions) options = inv_migration_options_read_old(wanted->flags, wanted->dname, NULL, NULL, 0, error);
-    g_autoptr(InvVm) vm = NULL;
-    GBytes *cookie = NULL;
 
-    vm = options ? inv_migration_in_finish(user_data, options, wanted->dname, wanted->cookie_in.cookie_in_val,
-                                           wanted->cookie_in.cookie_in_len, wanted->cancelled != 0, &cookie, error)
-                 : NULL;
-    if (!vm)
-        return FALSE;
-    inv_dispatch_fill(&reply->dom, vm);
-    give_cookie(cookie, &reply->cookie_out.cookie_out_val, &reply->cookie_out.cookie_out_len);
-    return TRUE;
+    return finish(user_data, options, COOKIES(wanted, reply), wanted->cancelled != 0, &reply->dom, error);
 }
 
 /* Nothing is ended here on the word of somebody who does not have the destination's. */

@@ -342,7 +342,7 @@ let_go(InvDaemon *daemon, InvVm *vm, InvMigrationIn *in, GError **error)
                 : inv_error_set(error, VIR_ERR_OPERATION_FAILED, "QEMU of domain '%s' ended while it waited for the state", vm->name);
 }
 
-static gboolean
+static void
 answer(InvDaemon *daemon, const InvMigrationIn *in, InvMigrationPrepare *prepare)
 {
     g_autoptr(InvMigrationCookie) cookie = inv_migrations_new_cookie(daemon->migrations, in->start.vm, in->source->token);
@@ -356,14 +356,13 @@ answer(InvDaemon *daemon, const InvMigrationIn *in, InvMigrationPrepare *prepare
         cookie->nbd_port = in->copy->port;
     }
     prepare->cookie_out = inv_migration_cookie_format(cookie);
-    return TRUE;
 }
 
-static gboolean
-prepare_live(InvDaemon *daemon, InvMigrationPrepare *prepare, InvMigrationCookie *source, InvDomain *domain, GError **error)
+/* @source and @domain are taken over. A guest that has a record keeps its CPU. */
+static InvMigrationIn *
+new_in(InvDaemon *daemon, const InvMigrationPrepare *prepare, InvMigrationCookie *source, InvDomain *domain)
 {
-    g_autoptr(InvMigrationIn) in = g_new0(InvMigrationIn, 1);
-    g_autoptr(InvVm) vm = NULL;
+    InvMigrationIn *in = g_new0(InvMigrationIn, 1);
 
     in->flags = prepare->options->flags;
     in->source = source;
@@ -373,9 +372,18 @@ prepare_live(InvDaemon *daemon, InvMigrationPrepare *prepare, InvMigrationCookie
         .live = domain,
         .messages = g_ptr_array_new_with_free_func(g_free),
         .before = inv_cpu_record_copy(source->record),
-        .incoming = TRUE,
-        .paused = TRUE,
+        .incoming = source->record != NULL,
     };
+    return in;
+}
+
+static gboolean
+prepare_live(InvDaemon *daemon, InvMigrationPrepare *prepare, InvMigrationCookie *source, InvDomain *domain, GError **error)
+{
+    g_autoptr(InvMigrationIn) in = new_in(daemon, prepare, source, domain);
+    g_autoptr(InvVm) vm = NULL;
+
+    in->start.paused = TRUE;
     if (!source->record)
         return inv_error_set(error, VIR_ERR_INVALID_ARG,
                              "the migration cookie has no CPU record: which CPU the guest of domain '%s' sees is not known",
@@ -412,19 +420,9 @@ prepare_live(InvDaemon *daemon, InvMigrationPrepare *prepare, InvMigrationCookie
 static gboolean
 prepare_offline(InvDaemon *daemon, InvMigrationPrepare *prepare, InvMigrationCookie *source, InvDomain *domain, GError **error)
 {
-    g_autoptr(InvMigrationIn) in = g_new0(InvMigrationIn, 1);
+    g_autoptr(InvMigrationIn) in = new_in(daemon, prepare, source, domain);
     g_autoptr(InvVm) vm = NULL;
 
-    in->flags = prepare->options->flags;
-    in->source = source;
-    in->client = prepare->client;
-    in->start = (InvStart){
-        .daemon = daemon,
-        .live = domain,
-        .messages = g_ptr_array_new_with_free_func(g_free),
-        .before = inv_cpu_record_copy(source->record),
-        .incoming = source->record != NULL,
-    };
     if (!decide_start(daemon, in, prepare->options, error))
         return FALSE;
     vm = claim(daemon, domain, error);
@@ -800,11 +798,11 @@ check_finish_cookie(const InvMigrationIn *in, const char *cookie, gsize length, 
 }
 
 InvVm *
-inv_migration_in_finish(InvDaemon *daemon, const InvMigrationOptions *options, const char *name, const char *cookie,
-                        gsize cookie_length, gboolean cancelled, GBytes **cookie_out, GError **error)
+inv_migration_in_finish(InvDaemon *daemon, const InvMigrationOptions *options, const char *cookie, gsize cookie_length,
+                        gboolean cancelled, GBytes **cookie_out, GError **error)
 {
     InvMigrationIn *in = NULL;
-    g_autoptr(InvVm) vm = find(daemon, options->dname ? options->dname : name, &in, error);
+    g_autoptr(InvVm) vm = find(daemon, options->dname, &in, error);
     g_autoptr(InvMigrationCookie) mine = NULL;
     gint64 asked_us = g_get_monotonic_time(), ran_us = asked_us;
     gboolean ok;

@@ -32,11 +32,11 @@ typedef struct {
 gboolean inv_migration_in_prepare(InvDaemon *daemon, InvMigrationPrepare *prepare, GError **error);
 
 /*
- * @cancelled: the source has given up, QEMU is ended, and the result is an error too
+ * `options->dname` names the domain. @cancelled: the source has given up, QEMU is ended, and the result is an error too
  * (VIR_ERR_MIGRATE_FINISH_OK, by which clients know that this is none). A new reference.
  */
-InvVm *inv_migration_in_finish(InvDaemon *daemon, const InvMigrationOptions *options, const char *name, const char *cookie,
-                               gsize cookie_length, gboolean cancelled, GBytes **cookie_out, GError **error);
+InvVm *inv_migration_in_finish(InvDaemon *daemon, const InvMigrationOptions *options, const char *cookie, gsize cookie_length,
+                               gboolean cancelled, GBytes **cookie_out, GError **error);
 
 /*
  * What became of the migration @token of the domain @uuid: FINISHED or CANCELLED. One that is not
